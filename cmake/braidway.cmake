@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+# The words in which the rooms describe themselves to CMake.
+
+add_library(braidway_flags INTERFACE)
+target_include_directories(braidway_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
+target_compile_options(braidway_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor
+  -Wold-style-cast -Wimplicit-fallthrough -Werror -fno-omit-frame-pointer)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  # Wrong for std::string's operator+ at -O2 (gcc bug 105651).
+  target_compile_options(braidway_flags INTERFACE -Wno-restrict)
+endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  # -Wthread-safety is why the clang preset exists: it checks the annotations of sync/.
+  target_compile_options(braidway_flags INTERFACE -Wthread-safety -Wthread-safety-beta -Wno-c99-extensions)
+endif()
+target_link_libraries(braidway_flags INTERFACE Threads::Threads)
+if(BRAIDWAY_SANITIZE)
+  # Global, so that test mains and small helper programs are instrumented alike.
+  add_compile_options(-fsanitize=${BRAIDWAY_SANITIZE} -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${BRAIDWAY_SANITIZE})
+endif()
+
+# braidway_room(NAME SOURCES a.cc ... USES other_room ...): the static library of one room.
+function(braidway_room name)
+  cmake_parse_arguments(room "" "" "SOURCES;USES" ${ARGN})
+  add_library(braidway_${name} STATIC ${room_SOURCES})
+  target_link_libraries(braidway_${name} PUBLIC braidway_flags)
+  foreach(used ${room_USES})
+    if(TARGET ${used} OR used MATCHES "::")
+      target_link_libraries(braidway_${name} PUBLIC ${used})
+    else()
+      target_link_libraries(braidway_${name} PUBLIC braidway_${used})
+    endif()
+  endforeach()
+endfunction()
+
+# braidway_tests(ROOM SOURCES a_test.cc ... USES room ...): one test program for one room; each
+# TEST becomes one ctest entry with the label "unit".
+function(braidway_tests name)
+  cmake_parse_arguments(room "" "" "SOURCES;USES" ${ARGN})
+  add_executable(${name}_tests ${room_SOURCES})
+  foreach(used ${room_USES})
+    if(TARGET ${used} OR used MATCHES "::")
+      target_link_libraries(${name}_tests PRIVATE ${used})
+    else()
+      target_link_libraries(${name}_tests PRIVATE braidway_${used})
+    endif()
+  endforeach()
+  target_link_libraries(${name}_tests PRIVATE GTest::gtest GTest::gmock GTest::gtest_main)
+  gtest_discover_tests(${name}_tests DISCOVERY_TIMEOUT 60
+    PROPERTIES LABELS unit TIMEOUT 120)
+endfunction()
+include(GoogleTest)

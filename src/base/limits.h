@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every limit of the system, in one place. A value that users can change has its default here and
+// its bounds beside it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/time.h"
+
+namespace braidway::limits {
+
+using namespace std::chrono_literals;
+
+// --- configuration -----------------------------------------------------------------------------
+inline constexpr size_t name_bytes_max = 128;         ///< Of a path, map or export.
+inline constexpr size_t config_bytes_max = 4u << 20;  ///< Of a configuration file.
+inline constexpr size_t paths_max = 1024;             ///< In one map, as in the kernel.
+inline constexpr size_t groups_max = 1024;            ///< In one map, as in the kernel.
+inline constexpr size_t layers_max = 8;               ///< Small devices on one path.
+inline constexpr size_t maps_max = 1024;
+inline constexpr size_t exports_max = 1024;
+
+// --- one request -------------------------------------------------------------------------------
+/// Completion stages of one request: export, map, path and layers_max small devices.
+inline constexpr size_t frames_max = layers_max + 4;
+/// Payload of one read or write. NBD clients may send this much when nothing was negotiated.
+inline constexpr uint32_t payload_bytes_max = 32u << 20;
+/// Requests on one path whose first answer was lost or refused are tried at most this often.
+inline constexpr uint32_t attempts_max = 16;
+
+// --- one volume --------------------------------------------------------------------------------
+inline constexpr uint32_t volume_requests_default = 1024;
+inline constexpr uint32_t volume_requests_max = 65536;
+/// Payload in flight; below the lane's pool, so that one volume leaves something to the others.
+inline constexpr uint64_t volume_bytes_default = 3 * uint64_t{payload_bytes_max};
+/// Held requests (no path left): at most this many and this many bytes; then clients are not read.
+inline constexpr uint32_t held_requests_default = 1024;
+inline constexpr uint64_t held_bytes_default = 64u << 20;
+inline constexpr Duration no_path_timeout_default = 60s;
+
+// --- one lane ----------------------------------------------------------------------------------
+/// Buffer pool: address space, touched as it is used. The payload limit is a quarter of it.
+inline constexpr size_t pool_bytes_default = 4 * size_t{payload_bytes_max};
+inline constexpr unsigned ring_entries = 1024;
+inline constexpr unsigned ring_files = 4096;  ///< Descriptors registered with io_uring.
+/// The start of the pool that is registered with the kernel: pinned, so it counts as resident. Half
+/// of what an ordinary user may lock (8 MiB).
+inline constexpr size_t registered_bytes = 4u << 20;
+inline constexpr unsigned io_workers_max = 8;  ///< Threads of the epoll backend.
+/// Completions that one turn of a loop drains before it looks at the kernel again.
+inline constexpr unsigned ready_per_turn_max = 4096;
+
+// --- NBD server --------------------------------------------------------------------------------
+inline constexpr uint32_t nbd_connections_default = 256;  ///< Per daemon.
+inline constexpr uint32_t nbd_connections_max = 65536;
+inline constexpr uint32_t nbd_requests_per_connection = 256;
+inline constexpr uint64_t nbd_bytes_per_connection = 32u << 20;
+inline constexpr size_t nbd_option_bytes_max = 65536;  ///< Data of one option.
+inline constexpr size_t nbd_string_bytes_max = 4096;   ///< As the protocol says.
+inline constexpr size_t nbd_receive_bytes = 128u << 10;
+inline constexpr Duration nbd_handshake_timeout = 10s;
+/// A request whose header or payload stopped arriving half-way.
+inline constexpr Duration nbd_request_timeout = 30s;
+/// A client that does not take its replies.
+inline constexpr Duration nbd_send_timeout = 60s;
+inline constexpr size_t extents_per_reply_max = 1024;
+inline constexpr uint32_t nbd_minimum_block_max = 65536;  ///< As the protocol says.
+inline constexpr uint32_t nbd_payload_min = 4096;         ///< Of the key maximum_payload.
+/// The payload of a refused request is read and thrown away up to this much; a longer one ends the
+/// connection.
+inline constexpr uint64_t nbd_discard_bytes_max = 2 * uint64_t{payload_bytes_max};
+/// After the server's last word, it waits this long for the client to close.
+inline constexpr Duration nbd_linger_timeout = 1s;
+/// While others wait for what it holds, a client that stands still for this long is closed.
+inline constexpr Duration nbd_stall_timeout = 5s;
+inline constexpr Duration nbd_accept_pause = 100ms;  ///< After accept() found no descriptor.
+inline constexpr size_t nbd_send_bytes = 1u << 20;   ///< In one send, about.
+
+// --- checks of paths ---------------------------------------------------------------------------
+inline constexpr Duration polling_interval_default = 5s;
+inline constexpr Duration max_polling_interval_default = 20s;
+inline constexpr Duration checker_timeout_default = 30s;
+/// A path that does not answer an I/O for this long is failed.
+inline constexpr Duration io_timeout_default = 30s;
+
+// --- control -----------------------------------------------------------------------------------
+inline constexpr size_t api_request_bytes_max = 1u << 20;
+inline constexpr size_t events_kept = 4096;
+inline constexpr size_t event_followers_max = 16;
+inline constexpr Duration api_deadline = 5s;
+inline constexpr Duration shutdown_timeout_default = 10s;
+/// Calls that may sleep (open, stat, name resolution) on a lane's helper thread.
+inline constexpr Duration blocking_call_deadline = 10s;
+
+}  // namespace braidway::limits
