@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a priority group asks to pick one of its paths.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "base/io.h"
+#include "base/time.h"
+
+namespace braidway::multipath {
+
+/// A path's arguments for its selector, as words of the table line ("1", "50").
+using PathArguments = std::vector<std::string>;
+
+/// Picks the path for each I/O of one priority group. Paths are numbered from 0 in table order
+/// within the group; all are up and idle at first.
+///
+/// Shapes:  the paths given at creation.
+/// Errors:  pick() returns nothing when every path is down.
+/// Threads: one lane. No allocation after creation.
+class Selector {
+  public:
+    using Index = uint32_t;
+
+    virtual ~Selector() = default;
+    virtual std::string_view name() const = 0;
+    virtual std::optional<Index> pick(const IoShape& io, Instant now) = 0;
+    /// An I/O that pick() gave to `path` starts and ends there. `ended` comes for each `started`
+    /// and each I/O carried over, also on paths that are down by then.
+    virtual void started(Index path, uint64_t length_bytes, Instant now) = 0;
+    virtual void ended(Index path, uint64_t length_bytes, Instant started_at, Instant now) = 0;
+    /// Before the first pick(): `path` has this much in flight from the table before.
+    virtual void carry_over(Index path, uint32_t in_flight, uint64_t in_flight_bytes) = 0;
+    /// `path`, which was up, takes no I/O from now on.
+    virtual void fail_path(Index path) = 0;
+    /// `path`, which was down, takes I/O again.
+    virtual void reinstate_path(Index path) = 0;
+};
+
+/// Makes the selector called `name` ("round-robin", "service-time") for paths with these arguments.
+/// Errors: unknown selector, wrong arguments; the message names the path's place and says what is
+/// accepted.
+Result<std::unique_ptr<Selector>> make_selector(std::string_view name,
+                                                const std::vector<PathArguments>& paths);
+
+}  // namespace braidway::multipath

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "multipath/service_time.h"
+
+#include "multipath/index_list.h"
+#include "multipath/path_arguments.h"
+
+namespace braidway::multipath {
+namespace {
+
+constexpr std::string_view selector_name = "service-time";
+constexpr uint32_t relative_throughput_max = 100;
+// ISO C++ has no 128-bit integers; both our compilers do.
+__extension__ using Wide = unsigned __int128;
+
+struct Load {
+    uint64_t in_flight_bytes = 0;
+    uint32_t relative_throughput = 1;
+};
+
+/// Whether `left` would serve a request of `length_bytes` strictly better than `right`.
+bool better(const Load& left, const Load& right, uint64_t length_bytes) {
+    if (left.relative_throughput == right.relative_throughput)
+        return left.in_flight_bytes < right.in_flight_bytes;
+    const bool faster = left.relative_throughput > right.relative_throughput;
+    if (left.in_flight_bytes == right.in_flight_bytes || left.relative_throughput == 0 ||
+        right.relative_throughput == 0)
+        return faster;
+    const Wide left_time = (Wide{left.in_flight_bytes} + length_bytes) * right.relative_throughput;
+    const Wide right_time = (Wide{right.in_flight_bytes} + length_bytes) * left.relative_throughput;
+    if (left_time != right_time) return left_time < right_time;
+    return faster;
+}
+
+class ServiceTime final : public Selector {
+  public:
+    explicit ServiceTime(std::vector<Load> loads)
+        : loads_(std::move(loads)), up_(static_cast<Index>(loads_.size())) {
+        for (Index path = 0; path < loads_.size(); ++path) up_.push_back(path);
+    }
+
+    std::string_view name() const override { return selector_name; }
+
+    std::optional<Index> pick(const IoShape& io, Instant) override {
+        if (up_.empty()) return std::nullopt;
+        Index best = up_.front();
+        for (Index path = up_.after(best); path != up_.end(); path = up_.after(path))
+            if (better(loads_[path], loads_[best], io.length_bytes)) best = path;
+        up_.move_to_back(best);
+        return best;
+    }
+
+    void started(Index path, uint64_t length_bytes, Instant) override {
+        loads_[path].in_flight_bytes += length_bytes;
+    }
+    void ended(Index path, uint64_t length_bytes, Instant, Instant) override {
+        DEBUG_CHECK(loads_[path].in_flight_bytes >= length_bytes, "more ended than started");
+        loads_[path].in_flight_bytes -= length_bytes;
+    }
+    void carry_over(Index path, uint32_t, uint64_t in_flight_bytes) override {
+        loads_[path].in_flight_bytes += in_flight_bytes;
+    }
+    void fail_path(Index path) override { up_.remove(path); }
+    void reinstate_path(Index path) override { up_.push_back(path); }
+
+  private:
+    std::vector<Load> loads_;
+    IndexList up_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Selector>> make_service_time(const std::vector<PathArguments>& paths) {
+    std::vector<Load> loads(paths.size());
+    for (size_t path = 0; path < paths.size(); ++path) {
+        const PathArguments& words = paths[path];
+        if (auto few = refuse_more_than(2, "[repeat_count [relative_throughput]]", selector_name,
+                                        path, words);
+            !few)
+            return std::unexpected(few.error());
+        const NumberArgument repeat_count{.selector = selector_name, .name = "repeat_count"};
+        if (auto count = read_number(repeat_count, path, words); !count)
+            return std::unexpected(count.error());
+        const NumberArgument relative_throughput{.selector = selector_name,
+                                                 .name = "relative_throughput",
+                                                 .place = 1,
+                                                 .absent = 1,
+                                                 .max = relative_throughput_max};
+        const auto throughput = read_number(relative_throughput, path, words);
+        if (!throughput) return std::unexpected(throughput.error());
+        loads[path].relative_throughput = *throughput;
+    }
+    return std::make_unique<ServiceTime>(std::move(loads));
+}
+
+}  // namespace braidway::multipath
