@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// One thing a loop was asked to do, owned by whoever asked.
+#pragma once
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <cstdint>
+
+#include "base/intrusive_list.h"
+
+namespace braidway::loop {
+
+/// A file, socket or other descriptor that a loop knows (Loop::add_file). `slot` is the place in
+/// the kernel's table of registered files, or -1.
+struct File {
+    int fd = -1;
+    int slot = -1;
+
+    bool valid() const { return fd >= 0; }
+};
+
+/// One operation in flight. The owner embeds it (no allocation), keeps it alive and does not touch
+/// its fields until `done` has been called; then it may be used again at once, also from inside
+/// `done`.
+///
+/// `done` runs on the lane, from the loop, never inside the call that started the operation.
+/// `result` is what the system call would return: a count, or a negative errno value.
+struct Operation : ListNode<> {
+    using Done = void (*)(Operation& operation, int32_t result);
+
+    Done done = nullptr;
+    void* owner = nullptr;  ///< For `done`; the loop does not look at it.
+
+    // --- the loop's own fields ---
+    enum class Kind : uint8_t {
+        idle,  ///< Not in a loop.
+        ready,
+        read,
+        write,
+        sync_data,
+        allocate,
+        receive,
+        send,
+        accept,
+        poll,
+    };
+    Kind kind = Kind::idle;
+    bool cancelled = false;
+    bool registered = false;  ///< Its one buffer is in memory that the kernel knows.
+    bool waiting = false;     ///< For readiness, before it is tried (again).
+    int flags = 0;
+    int32_t result = 0;
+    File file;
+    const iovec* iov = nullptr;
+    uint32_t iov_count = 0;
+    uint64_t offset = 0;
+    uint64_t length = 0;
+    msghdr message{};
+
+    bool idle() const { return kind == Kind::idle; }
+};
+
+}  // namespace braidway::loop

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// The event loop on io_uring.
+#pragma once
+
+#include <liburing.h>
+
+#include <string>
+#include <vector>
+
+#include "loop/loop.h"
+
+namespace braidway::loop {
+
+/// A Loop on one io_uring. Operations become entries of the submission queue when they are started;
+/// one call per turn submits them all and waits.
+///
+/// The ring is made disabled and enabled by the first turn, because the kernel's single-issuer mode
+/// binds it to the thread that does so. Operations for which there is no entry wait in a backlog.
+class UringLoop final : public Loop {
+  public:
+    /// Errors: the kernel refuses io_uring (code = its errno), or is older than 5.11.
+    static Result<std::unique_ptr<Loop>> create();
+    ~UringLoop() override;
+
+    Backend backend() const override { return Backend::io_uring; }
+    std::string_view description() const override { return description_; }
+
+    bool register_memory(std::byte* base, size_t bytes) override;
+    File add_file(int fd) override;
+    void remove_file(File file) override;
+
+    void read(Operation& operation, File file, const iovec* iov, uint32_t count,
+              uint64_t offset_bytes) override;
+    void write(Operation& operation, File file, const iovec* iov, uint32_t count,
+               uint64_t offset_bytes, bool durable) override;
+    void sync_data(Operation& operation, File file) override;
+    void allocate(Operation& operation, File file, int mode, uint64_t offset_bytes,
+                  uint64_t length_bytes) override;
+    void receive(Operation& operation, File socket, const iovec* iov, uint32_t count) override;
+    void send(Operation& operation, File socket, const iovec* iov, uint32_t count) override;
+    void accept(Operation& operation, File listener) override;
+    void poll(Operation& operation, File file, int events) override;
+    void cancel(Operation& operation) override;
+
+  protected:
+    void wait(bool block, Instant deadline) override;
+    void wake() override;
+
+  private:
+    UringLoop() = default;
+    Result<void> set_up();
+    int set_up_ring();
+    void make_file_table();
+    void enable();
+    void start_vectored(Operation& operation, const iovec* iov, uint32_t count);
+    void queue(Operation& operation);
+    void queue_backlog();
+    void queue_wake_read();
+    io_uring_sqe* take_entry();
+    void enter(bool block, Instant deadline);
+    int enter_and_wait(Instant deadline);
+    void deliver();
+    void completed(Operation& operation, int32_t result);
+
+    io_uring ring_{};
+    bool ring_made_ = false;
+    bool enabled_ = false;
+    int wake_fd_ = -1;
+    File wake_file_;
+    std::vector<int> free_slots_;
+    std::byte* registered_ = nullptr;
+    size_t registered_bytes_ = 0;
+    IntrusiveList<Operation> backlog_;
+    std::string description_;
+};
+
+}  // namespace braidway::loop
