@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/assembly.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "base/clock.h"
+#include "daemon/config_diff.h"
+#include "daemon/lane.h"
+#include "daemon/running.h"
+#include "daemon/version.h"
+
+namespace braidway::daemon {
+namespace {
+
+loop::Backend loop_backend(IoBackend backend) {
+    switch (backend) {
+        case IoBackend::automatic:
+            return loop::Backend::automatic;
+        case IoBackend::io_uring:
+            return loop::Backend::io_uring;
+        case IoBackend::epoll:
+            return loop::Backend::epoll;
+    }
+    return loop::Backend::automatic;
+}
+
+/// A killed daemon's port is free again within some milliseconds.
+constexpr Duration listen_patience = std::chrono::milliseconds(500);
+
+Error stuck_lane() {
+    return {"the lane is stuck in a call of the kernel and did not answer in time", ETIMEDOUT};
+}
+
+bool contains(const std::vector<std::string>& names, const std::string& name) {
+    return std::ranges::find(names, name) != names.end();
+}
+
+/// The one assembly there is: one lane, and the control thread's side of it.
+class OneLaneAssembly final : public Assembly {
+  public:
+    OneLaneAssembly(std::unique_ptr<Lane> lane, EventSink& events)
+        : lane_(std::move(lane)), events_(events), started_(monotonic_now()) {}
+    ~OneLaneAssembly() override;
+
+    Result<void> begin(Config config);
+    Result<Snapshot> snapshot() override;
+    Result<std::string> execute(const Command& command) override;
+    Result<std::string> reload(Config config) override;
+    Result<void> shut_down(Duration timeout) override;
+
+  private:
+    template <typename T>
+    Result<T> on_lane(std::function<Result<T>()> work);
+    Result<Wanted> prepare(const Config& config, const ConfigDiff& diff);
+    Result<std::string> reload_file();
+    Result<void> shut_down_locked(Duration timeout);
+    std::vector<WantedPath> open_paths(const Config& config, const MapConfig& map,
+                                       const std::vector<std::string>& kept);
+
+    path::FileStores stores_;
+    std::unique_ptr<Lane> lane_;
+    EventSink& events_;
+    const Instant started_;
+    std::unique_ptr<Running> running_;  ///< Made, used and destroyed on the lane.
+    std::mutex control_;                ///< One reload or shutdown at a time; guards the rest.
+    Config config_;
+    bool shut_down_ = false;
+    std::mutex report_;  ///< Guards what snapshot() adds.
+    std::string config_file_;
+    uint64_t reloads_ = 0;
+    std::string last_reload_;
+};
+
+/// Runs `work` on the lane. What it captures must live until it has run, even after a time-out.
+template <typename T>
+Result<T> OneLaneAssembly::on_lane(std::function<Result<T>()> work) {
+    auto answer = std::make_shared<Result<T>>(std::unexpected(stuck_lane()));
+    if (!lane_->call([answer, work = std::move(work)] { *answer = work(); }, limits::api_deadline))
+        return std::unexpected(stuck_lane());
+    return std::move(*answer);
+}
+
+OneLaneAssembly::~OneLaneAssembly() {
+    if (!shut_down_ && running_ != nullptr) (void)shut_down(Duration(0));
+    if (running_ == nullptr) return;
+    // Something is stuck in the kernel and may still write into memory of ours: all of it stays
+    // until the process ends.
+    (void)running_.release();
+    (void)lane_.release();
+}
+
+std::vector<WantedPath> OneLaneAssembly::open_paths(const Config& config, const MapConfig& map,
+                                                    const std::vector<std::string>& kept) {
+    std::vector<WantedPath> paths;
+    for (const GroupConfig& group : map.groups)
+        for (const GroupPath& place : group.paths) {
+            WantedPath& wanted = paths.emplace_back();
+            wanted.config = *config.path(place.path);
+            if (!contains(kept, place.path)) wanted.opened = open_path(wanted.config, stores_);
+        }
+    return paths;
+}
+
+Result<Wanted> OneLaneAssembly::prepare(const Config& config, const ConfigDiff& diff) {
+    Wanted wanted;
+    wanted.config = config;
+    wanted.maps_removed = diff.maps_removed;
+    wanted.exports_removed = diff.exports_removed;
+    std::vector<std::string> touched = diff.paths_added;
+    for (const PathChange& change : diff.paths_changed)
+        if (change.layers || change.io_timeout) touched.push_back(change.name);
+    for (const PathConfig& path : config.paths)
+        if (!contains(touched, path.name)) wanted.paths_kept.push_back(path.name);
+    for (const MapConfig& map : config.maps) {
+        Wanted::Map to{.config = map, .paths = {}};
+        to.fresh = contains(diff.maps_added, map.name);
+        to.changed = std::ranges::find(diff.maps_changed, map.name, &MapChange::name) !=
+                     diff.maps_changed.end();
+        for (const GroupConfig& group : map.groups)
+            for (const GroupPath& place : group.paths)
+                to.changed = to.changed || contains(touched, place.path);
+        if (!to.fresh && !to.changed) continue;
+        to.paths =
+            open_paths(config, map, to.fresh ? std::vector<std::string>() : wanted.paths_kept);
+        wanted.maps.push_back(std::move(to));
+    }
+    // Addresses that are served now are kept, also from an export that leaves in this change.
+    std::vector<std::string> served;
+    for (const ExportConfig& old : config_.exports)
+        for (const Address& address : old.nbd) served.push_back(address.text());
+    const auto open = [&](const std::string& name, std::vector<WantedExport>& to) -> Result<void> {
+        auto opened = open_export(*config.find_export(name), served, listen_patience);
+        if (!opened) return std::unexpected(opened.error());
+        for (const Address& address : opened->config.nbd) served.push_back(address.text());
+        to.push_back(std::move(*opened));
+        return {};
+    };
+    for (const std::string& name : diff.exports_added)
+        if (auto opened = open(name, wanted.exports_added); !opened)
+            return std::unexpected(opened.error());
+    for (const ExportChange& change : diff.exports_changed)
+        if (auto opened = open(change.name, wanted.exports_changed); !opened)
+            return std::unexpected(opened.error());
+    return wanted;
+}
+
+Result<void> OneLaneAssembly::begin(Config config) {
+    const std::lock_guard lock(control_);
+    ConfigDiff everything;
+    for (const PathConfig& path : config.paths) everything.paths_added.push_back(path.name);
+    for (const MapConfig& map : config.maps) everything.maps_added.push_back(map.name);
+    for (const ExportConfig& served : config.exports)
+        everything.exports_added.push_back(served.name);
+    auto wanted = prepare(config, everything);
+    if (!wanted) return std::unexpected(wanted.error());
+    auto shared = std::make_shared<Wanted>(std::move(*wanted));
+    const uint32_t connections_max = config.daemon.nbd_connections_max;
+    auto applied = on_lane<bool>([this, shared, connections_max]() -> Result<bool> {
+        running_ = std::make_unique<Running>(lane_->loop(), lane_->pool(), stores_, events_,
+                                             connections_max);
+        if (auto done = running_->apply(std::move(*shared)); !done)
+            return std::unexpected(done.error());
+        return true;
+    });
+    if (!applied) {
+        shut_down_ = true;
+        (void)shut_down_locked(Duration(0));
+        return std::unexpected(applied.error());
+    }
+    config_ = std::move(config);
+    const std::lock_guard report(report_);
+    config_file_ = config_.file;
+    return {};
+}
+
+Result<Snapshot> OneLaneAssembly::snapshot() {
+    auto taken = on_lane<Snapshot>([this]() -> Result<Snapshot> {
+        Snapshot snapshot;
+        if (running_ != nullptr) running_->fill_snapshot(snapshot);
+        return snapshot;
+    });
+    if (!taken) return taken;
+    taken->version = version();
+    taken->pid = static_cast<uint32_t>(getpid());
+    taken->uptime = monotonic_now() - started_;
+    const std::lock_guard lock(report_);
+    taken->config_file = config_file_;
+    taken->reloads = reloads_;
+    taken->last_reload = last_reload_;
+    return taken;
+}
+
+Result<std::string> OneLaneAssembly::execute(const Command& command) {
+    if (command.kind == Command::Kind::reload) return reload_file();
+    return on_lane<std::string>([this, command]() -> Result<std::string> {
+        if (running_ == nullptr) return fail("the daemon is shutting down", ESHUTDOWN);
+        return running_->execute(command);
+    });
+}
+
+Result<std::string> OneLaneAssembly::reload_file() {
+    std::string file;
+    {
+        const std::lock_guard lock(report_);
+        file = config_file_;
+    }
+    if (file.empty()) return fail("the demo has no configuration file to read again", EINVAL);
+    auto config = load_config(file);
+    if (!config) {
+        const std::lock_guard lock(report_);
+        last_reload_ = problems_text(config.error());
+        return fail(last_reload_, EINVAL);
+    }
+    return reload(std::move(*config));
+}
+
+Result<std::string> OneLaneAssembly::reload(Config config) {
+    const std::lock_guard lock(control_);
+    const auto refuse = [this](std::string why, int code) -> Result<std::string> {
+        while (why.ends_with('\n')) why.pop_back();
+        const std::lock_guard report(report_);
+        last_reload_ = why;
+        return fail(std::move(why), code);
+    };
+    if (shut_down_) return refuse("the daemon is shutting down", ESHUTDOWN);
+    auto diff = diff_configs(config_, config);
+    if (!diff) return refuse(problems_text(diff.error()), EINVAL);
+    auto wanted = prepare(config, *diff);
+    if (!wanted) return refuse(wanted.error().message, wanted.error().code);
+    auto shared = std::make_shared<Wanted>(std::move(*wanted));
+    auto applied = on_lane<bool>([this, shared]() -> Result<bool> {
+        if (auto done = running_->apply(std::move(*shared)); !done)
+            return std::unexpected(done.error());
+        return true;
+    });
+    if (!applied) return refuse(applied.error().message, applied.error().code);
+    config_ = std::move(config);
+    const std::lock_guard report(report_);
+    ++reloads_;
+    last_reload_ = "ok: " + diff->summary();
+    return diff->summary();
+}
+
+Result<void> OneLaneAssembly::shut_down(Duration timeout) {
+    const std::lock_guard lock(control_);
+    if (shut_down_) return {};
+    shut_down_ = true;
+    return shut_down_locked(timeout);
+}
+
+Result<void> OneLaneAssembly::shut_down_locked(Duration timeout) {
+    struct Outcome {
+        std::mutex mutex;
+        std::condition_variable changed;
+        std::optional<Result<void>> drained;
+    };
+    auto outcome = std::make_shared<Outcome>();
+    const bool begun = lane_->call(
+        [this, outcome, timeout] {
+            if (running_ == nullptr) {
+                const std::lock_guard lock(outcome->mutex);
+                outcome->drained = Result<void>();
+                return;
+            }
+            running_->shut_down(timeout, [outcome](Result<void> drained) {
+                const std::lock_guard lock(outcome->mutex);
+                outcome->drained = std::move(drained);
+                outcome->changed.notify_one();
+            });
+        },
+        limits::api_deadline);
+    if (!begun) return std::unexpected(stuck_lane());
+    {
+        std::unique_lock lock(outcome->mutex);
+        if (!outcome->changed.wait_for(lock, timeout + limits::api_deadline,
+                                       [&] { return outcome->drained.has_value(); }))
+            return std::unexpected(stuck_lane());
+        if (!*outcome->drained) return *outcome->drained;
+    }
+    lane_->call(
+        [this] {
+            if (running_ != nullptr) running_->clear();
+        },
+        limits::api_deadline);
+    // What is still with the kernel (checks) comes back within a moment, or not at all.
+    const Instant last = monotonic_now() + std::chrono::seconds(2);
+    for (bool gone = false; !gone;) {
+        auto answer = on_lane<bool>([this]() -> Result<bool> {
+            if (running_ == nullptr || running_->gone()) {
+                running_.reset();
+                return true;
+            }
+            return false;
+        });
+        if (!answer) return std::unexpected(answer.error());
+        gone = *answer;
+        if (gone) break;
+        if (monotonic_now() > last)
+            return fail("a check of a path is stuck in the kernel", ETIMEDOUT);
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Assembly>> Assembly::start(Config config, EventSink& events) {
+    auto lane = Lane::start(loop_backend(config.daemon.io_backend), limits::pool_bytes_default);
+    if (!lane) return std::unexpected(lane.error());
+    auto assembly = std::make_unique<OneLaneAssembly>(std::move(*lane), events);
+    if (auto begun = assembly->begin(std::move(config)); !begun)
+        return std::unexpected(begun.error());
+    return assembly;
+}
+
+}  // namespace braidway::daemon

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// [map.NAME] with its groups, and [export.NAME].
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "daemon/config_sections.h"
+
+namespace braidway::daemon {
+namespace {
+
+constexpr uint32_t export_block_bytes_max = 65536;  // As the NBD protocol says.
+
+std::optional<GroupPath> read_group_path(const toml::node& node, TableReader& group,
+                                         const std::string& place) {
+    if (const auto* name = node.as_string()) return GroupPath{name->get(), std::nullopt};
+    const toml::table* table = node.as_table();
+    if (table == nullptr) {
+        group.problems().add(line_of(node), place,
+                             "expected the name of a path, or { path = \"a1\", weight = 50 }");
+        return std::nullopt;
+    }
+    TableReader reader(*table, place, line_of(node), group.problems());
+    if (!reader.has("path")) reader.problem("path", "is missing; expected the name of a path");
+    const std::optional<std::string> name = reader.text("path");
+    const std::optional<uint64_t> weight = reader.whole_number("weight", 0, 100);
+    reader.finish();
+    if (!name) return std::nullopt;
+    GroupPath path{*name, std::nullopt};
+    if (weight) path.weight = static_cast<uint32_t>(*weight);
+    return path;
+}
+
+void read_group(TableReader& reader, const std::string& selector, MapConfig& map, Draft& draft) {
+    GroupConfig group;
+    group.name = reader.text("name").value_or("");
+    group.selector = read_selector(reader).value_or(selector);
+    if (!reader.has("paths"))
+        reader.problem("paths", "is missing; expected an array of names of paths");
+    const toml::array* paths = reader.array("paths", "names of paths");
+    if (paths != nullptr && paths->empty())
+        reader.problem("paths", "is empty; a group has at least one path");
+    for (size_t at = 0; paths != nullptr && at < paths->size(); ++at) {
+        const toml::node& node = (*paths)[at];
+        const std::string place = fmt::format("{}[{}]", reader.full_name("paths"), at + 1);
+        std::optional<GroupPath> path = read_group_path(node, reader, place);
+        if (!path) continue;
+        if (path->weight && group.selector != "service-time")
+            reader.problems().add(line_of(node), place,
+                                  "weight belongs to the selector service-time only");
+        const auto [use, first] = draft.path_use_lines.emplace(path->path, line_of(node));
+        if (first)
+            group.paths.push_back(std::move(*path));
+        else
+            reader.problems().add(
+                line_of(node), place,
+                fmt::format("path '{}' is in a group already (line {})", path->path, use->second));
+    }
+    reader.finish();
+    map.groups.push_back(std::move(group));
+}
+
+void read_groups(TableReader& reader, MapConfig& map, Draft& draft) {
+    const std::string selector =
+        read_selector(reader).value_or(draft.default_selector.value_or("service-time"));
+    if (!reader.has("groups"))
+        reader.problem("groups", "is missing; expected an array such as [{ paths = [\"a1\"] }]");
+    const toml::array* groups = reader.array("groups", "tables such as { paths = [\"a1\"] }");
+    if (groups == nullptr) return;
+    if (groups->empty() || groups->size() > limits::groups_max)
+        return reader.problem("groups", fmt::format("has {} groups; expected 1 to {}",
+                                                    groups->size(), limits::groups_max));
+    for (size_t at = 0; at < groups->size(); ++at) {
+        const toml::node& node = (*groups)[at];
+        const std::string name = fmt::format("{}[{}]", reader.full_name("groups"), at + 1);
+        if (const toml::table* table = node.as_table()) {
+            TableReader group(*table, name, line_of(node), reader.problems());
+            read_group(group, selector, map, draft);
+        } else {
+            reader.problems().add(line_of(node), name,
+                                  "expected a table such as { paths = [\"a1\", \"a2\"] }");
+        }
+    }
+    size_t paths = 0;
+    for (const GroupConfig& group : map.groups) paths += group.paths.size();
+    if (paths > limits::paths_max)
+        reader.problem("groups",
+                       fmt::format("have {} paths; expected at most {}", paths, limits::paths_max));
+}
+
+void read_addresses(TableReader& reader, ExportConfig& made, const Draft& draft) {
+    constexpr std::string_view expected = "addresses such as \"unix:/run/db.sock\"";
+    if (!reader.has("nbd"))
+        reader.problem("nbd", fmt::format("is missing; expected an array of {}", expected));
+    const toml::array* addresses = reader.array("nbd", expected);
+    if (addresses == nullptr) return;
+    if (addresses->empty()) reader.problem("nbd", fmt::format("is empty; expected {}", expected));
+    for (size_t at = 0; at < addresses->size(); ++at) {
+        const toml::node& node = (*addresses)[at];
+        const std::string place = fmt::format("{}[{}]", reader.full_name("nbd"), at + 1);
+        const auto* text = node.as_string();
+        if (text == nullptr) {
+            reader.problems().add(line_of(node), place, fmt::format("expected {}", expected));
+            continue;
+        }
+        Result<Address> address = parse_address(text->get());
+        if (address && address->kind == Address::Kind::unix_socket) {
+            address->path = resolve_file(address->path, draft);
+            if (const Result<void> fits = check_socket_path(address->path); !fits)
+                address = std::unexpected(fits.error());
+        }
+        if (!address)
+            reader.problems().add(line_of(node), place, address.error().message);
+        else if (std::ranges::find(made.nbd, *address) != made.nbd.end())
+            reader.problems().add(line_of(node), place,
+                                  fmt::format("'{}' is listed twice", address->text()));
+        else
+            made.nbd.push_back(std::move(*address));
+    }
+}
+
+}  // namespace
+
+void read_map(TableReader& reader, const std::string& name, Draft& draft) {
+    MapConfig map;
+    map.name = name;
+    map.line = reader.line();
+    read_groups(reader, map, draft);
+    map.no_path = read_no_path(reader).value_or(draft.default_no_path.value_or(map.no_path));
+    const uint64_t groups = std::max<size_t>(1, map.groups.size());
+    map.initial_group =
+        static_cast<uint32_t>(reader.whole_number("initial_group", 1, groups).value_or(1));
+    map.held_requests_max = static_cast<uint32_t>(
+        reader.whole_number("held_requests_max", 1, limits::volume_requests_max)
+            .value_or(map.held_requests_max));
+    map.held_bytes_max =
+        reader.size("held_bytes_max", 4096, uint64_t{1} << 40).value_or(map.held_bytes_max);
+    map.attempts_max = static_cast<uint32_t>(
+        reader.whole_number("attempts_max", 1, 1000).value_or(map.attempts_max));
+    map.read_only = reader.boolean("read_only").value_or(false);
+    draft.map_keys.push_back(read_inherited_keys(reader));
+    reader.finish();
+    draft.config.maps.push_back(std::move(map));
+}
+
+void read_export(TableReader& reader, const std::string& name, Draft& draft) {
+    ExportConfig made;
+    made.name = name;
+    made.line = reader.line();
+    if (!reader.has("map")) reader.problem("map", "is missing; expected the name of a map");
+    made.map = reader.text("map").value_or("");
+    if (reader.has("map")) made.line = reader.line("map");
+    read_addresses(reader, made, draft);
+    made.read_only = reader.boolean("read_only").value_or(false);
+    made.description = reader.text("description").value_or("");
+    if (made.description.size() > limits::nbd_string_bytes_max)
+        reader.problem("description", fmt::format("is too long; expected at most {} bytes",
+                                                  limits::nbd_string_bytes_max));
+    if (const auto block = reader.size("minimum_block", 1, export_block_bytes_max);
+        block && power_of_two(reader, "minimum_block", *block))
+        made.minimum_block = static_cast<uint32_t>(*block);
+    if (const auto payload = reader.size("maximum_payload", 65536, limits::payload_bytes_max);
+        payload && power_of_two(reader, "maximum_payload", *payload))
+        made.maximum_payload = static_cast<uint32_t>(*payload);
+    made.extended_headers = reader.boolean("extended_headers").value_or(true);
+    reader.finish();
+    draft.config.exports.push_back(std::move(made));
+}
+
+}  // namespace braidway::daemon

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/path_unit.h"
+
+#include <fmt/format.h>
+
+#include "block/linear.h"
+#include "block/zero.h"
+
+namespace braidway::daemon {
+namespace {
+
+block::IoOpSet op_set(const OpSet& ops) {
+    block::IoOpSet set;
+    for (unsigned op = 0; op < io_ops; ++op)
+        if (ops.has(static_cast<IoOp>(op))) set.add(static_cast<IoOp>(op));
+    return set;
+}
+
+block::DelayConfig delay_config(const LayerConfig& layer) {
+    const DelayParameters& from = layer.delay;
+    return {.enabled = layer.enabled,
+            .read = from.read,
+            .write = from.write,
+            .flush = from.flush,
+            .other = from.other,
+            .jitter = from.jitter};
+}
+
+block::ErrorConfig error_config(const LayerConfig& layer) {
+    const ErrorParameters& from = layer.error;
+    return {.enabled = layer.enabled,
+            .status = from.status,
+            .ops = op_set(from.ops),
+            .range = {from.range.offset_bytes, from.range.length_bytes},
+            .chance_ppm = from.chance_ppm,
+            .count = from.count};
+}
+
+block::FlakeyConfig flakey_config(const LayerConfig& layer) {
+    const FlakeyParameters& from = layer.flakey;
+    return {.enabled = layer.enabled,
+            .up = from.up,
+            .down = from.down,
+            .status = from.status,
+            .ops = op_set(from.ops),
+            .drop_writes = from.drop_writes,
+            .range = {from.range.offset_bytes, from.range.length_bytes}};
+}
+
+}  // namespace
+
+OpenedPath open_path(const PathConfig& config, path::FileStores& stores) {
+    OpenedPath opened;
+    if (config.device.kind != DeviceConfig::Kind::file) return opened;
+    auto file = path::open_file(config.device.path, config.read_only, stores);
+    if (!file) {
+        opened.problem = file.error().message;
+        return opened;
+    }
+    if (config.block_bytes) {
+        block::Geometry& geometry = file->geometry;
+        if (*config.block_bytes < geometry.block_bytes) {
+            opened.problem =
+                fmt::format("{}: block_size {} is smaller than the {} bytes it needs",
+                            config.device.path, *config.block_bytes, geometry.block_bytes);
+            return opened;
+        }
+        geometry.block_bytes = *config.block_bytes;
+        geometry.size_bytes -= geometry.size_bytes % geometry.block_bytes;
+    }
+    opened.file = std::move(*file);
+    return opened;
+}
+
+Result<std::unique_ptr<PathUnit>> PathUnit::create(loop::Loop& loop, memory::BufferPool& pool,
+                                                   const PathConfig& config, OpenedPath opened) {
+    std::unique_ptr<PathUnit> unit(new PathUnit(loop, config));
+    std::unique_ptr<block::BlockDevice> devices;
+    const uint32_t block_bytes = config.block_bytes.value_or(512);
+    switch (config.device.kind) {
+        case DeviceConfig::Kind::file: {
+            auto file = std::make_unique<path::FileDevice>(loop);
+            unit->file_ = file.get();
+            if (opened.file) file->adopt(std::move(*opened.file));
+            unit->problem_ = std::move(opened.problem);
+            devices = std::move(file);
+            break;
+        }
+        case DeviceConfig::Kind::zero:
+            devices = std::make_unique<block::ZeroDevice>(
+                loop,
+                block::ZeroConfig{config.device.size_bytes, block_bytes, config.device.holes});
+            break;
+        case DeviceConfig::Kind::error:
+            devices = std::make_unique<block::ErrorDevice>(loop, config.device.size_bytes,
+                                                           block_bytes, IoStatus::io);
+            break;
+    }
+    for (const LayerConfig& layer : config.layers) {
+        auto with_layer = unit->add_layer(std::move(devices), layer);
+        if (!with_layer)
+            return fail(fmt::format("path {}: {}", config.name, with_layer.error().message),
+                        EINVAL);
+        devices = std::move(*with_layer);
+    }
+    unit->path_ = std::make_unique<path::Path>(
+        loop, pool, std::move(devices),
+        path::Path::Options{.name = config.name, .io_timeout = config.io_timeout});
+    return unit;
+}
+
+Result<std::unique_ptr<block::BlockDevice>> PathUnit::add_layer(
+    std::unique_ptr<block::BlockDevice> below, const LayerConfig& config) {
+    Layer layer{.config = config};
+    std::unique_ptr<block::BlockDevice> device;
+    switch (config.kind) {
+        case LayerKind::delay: {
+            auto delay =
+                std::make_unique<block::DelayLayer>(loop_, std::move(below), delay_config(config));
+            layer.delay = delay.get();
+            device = std::move(delay);
+            break;
+        }
+        case LayerKind::error: {
+            auto error =
+                std::make_unique<block::ErrorLayer>(loop_, std::move(below), error_config(config));
+            layer.error = error.get();
+            device = std::move(error);
+            break;
+        }
+        case LayerKind::flakey: {
+            auto flakey = std::make_unique<block::FlakeyLayer>(loop_, std::move(below),
+                                                               flakey_config(config));
+            layer.flakey = flakey.get();
+            device = std::move(flakey);
+            break;
+        }
+        case LayerKind::linear: {
+            auto linear = block::LinearDevice::create(
+                std::move(below), {.offset_bytes = config.linear.offset_bytes,
+                                   .length_bytes = config.linear.length_bytes.value_or(0)});
+            if (!linear) return std::unexpected(linear.error());
+            device = std::move(*linear);
+            break;
+        }
+    }
+    layers_.push_back(layer);
+    return device;
+}
+
+std::string PathUnit::io_mode() const {
+    if (file_ == nullptr) return "memory";
+    return file_->file().mode == path::FileMode::direct ? "direct" : "buffered";
+}
+
+bool PathUnit::buffered() const {
+    return file_ != nullptr && file_->is_open() && file_->file().mode == path::FileMode::buffered;
+}
+
+uint64_t PathUnit::store() const {
+    // Devices without a file keep nothing that a flush could save: one store for all of them.
+    if (file_ == nullptr) return 0;
+    return file_->is_open() ? reinterpret_cast<uint64_t>(file_->file().store.get())
+                            : reinterpret_cast<uint64_t>(this);
+}
+
+void PathUnit::apply(size_t layer) {
+    const Layer& changed = layers_[layer];
+    switch (changed.config.kind) {
+        case LayerKind::delay:
+            changed.delay->configure(delay_config(changed.config));
+            break;
+        case LayerKind::error:
+            changed.error->configure(error_config(changed.config));
+            break;
+        case LayerKind::flakey:
+            changed.flakey->configure(flakey_config(changed.config));
+            break;
+        case LayerKind::linear:
+            break;
+    }
+}
+
+Result<std::string> PathUnit::set_layer(const Command& command) {
+    const auto kind = layer_kind_from_name(command.layer);
+    if (!kind) return fail(fmt::format("no layer is called '{}'", command.layer), EINVAL);
+    // Of several layers of a kind the outermost is meant: it is the first that I/O meets.
+    size_t at = layers_.size();
+    while (at > 0 && layers_[at - 1].config.kind != *kind) --at;
+    const bool fresh = at == 0;
+    LayerConfig current;
+    if (fresh) {
+        current.kind = *kind;
+        current.enabled = false;
+    } else {
+        current = layers_[--at].config;
+    }
+    auto changed = change_layer(current, command);
+    if (!changed) return std::unexpected(changed.error());
+    if (!fresh) {
+        layers_[at].config = *changed;
+        apply(at);
+    } else {
+        if (layers_.size() >= limits::layers_max)
+            return fail(fmt::format("path {} has {} layers already; that is the limit", name(),
+                                    limits::layers_max),
+                        EINVAL);
+        path_->add_layer([&](std::unique_ptr<block::BlockDevice> below) {
+            return std::move(*add_layer(std::move(below), *changed));
+        });
+    }
+    return fmt::format("path {}: {} {} {}", name(), command.layer, changed->enabled ? "on" : "off",
+                       layer_parameters_text(*changed));
+}
+
+std::vector<LayerSnapshot> PathUnit::layers() const {
+    std::vector<LayerSnapshot> snapshots;
+    for (const Layer& layer : layers_) {
+        LayerConfig now = layer.config;
+        // A layer that has used up its errors has switched itself off.
+        if (layer.error != nullptr) {
+            now.enabled = layer.error->config().enabled;
+            now.error.count = layer.error->config().count;
+        }
+        snapshots.push_back(layer_snapshot(now));
+    }
+    return snapshots;
+}
+
+FileReviver::FileReviver(loop::Loop& loop, PathUnit& unit, path::FileStores& stores, Fits fits,
+                         std::function<void()> taken)
+    : loop_(loop), unit_(unit), stores_(stores), fits_(std::move(fits)), taken_(std::move(taken)) {
+}
+
+void FileReviver::revive(Done done) {
+    done_ = std::move(done);
+    call_.owner = this;
+    call_.work = [](loop::BlockingCall& call) {
+        FileReviver& reviver = *static_cast<FileReviver*>(call.owner);
+        reviver.call_.opened = open_path(reviver.unit_.config(), reviver.stores_);
+    };
+    call_.done = [](loop::BlockingCall& call) { static_cast<FileReviver*>(call.owner)->opened(); };
+    loop_.run_blocking(call_);
+}
+
+void FileReviver::opened() {
+    OpenedPath opened = std::move(call_.opened);
+    call_.opened = {};
+    const Done done = std::move(done_);
+    if (abandoned_ || !opened.works()) {
+        done(fail(opened.problem));
+        return;
+    }
+    if (auto fitting = fits_(*opened.file); !fitting) {
+        done(std::unexpected(fitting.error()));
+        return;
+    }
+    unit_.file()->adopt(std::move(*opened.file));
+    taken_();
+    done({});
+}
+
+}  // namespace braidway::daemon

@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: Apache-2.0
+// Long because: a change of the configuration is prepared, refused, committed and undone in one
+// place.
+#include "daemon/running.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/units.h"
+#include "daemon/words.h"
+
+namespace braidway::daemon {
+namespace {
+
+using multipath::Action;
+
+constexpr Duration sweep_interval = std::chrono::milliseconds(20);
+constexpr Duration drain_interval = std::chrono::milliseconds(2);
+
+/// How the daemon tells of a map's action.
+struct Telling {
+    Severity severity;
+    std::string_view kind;
+};
+
+Telling telling_of(Action::Kind kind) {
+    switch (kind) {
+        case Action::Kind::path_failed:
+            return {Severity::warning, "path-failed"};
+        case Action::Kind::path_reinstated:
+            return {Severity::warning, "path-reinstated"};
+        case Action::Kind::group_switched:
+            return {Severity::warning, "group-switched"};
+        case Action::Kind::no_paths_left:
+            return {Severity::critical, "no-paths-left"};
+        case Action::Kind::paths_back:
+            return {Severity::warning, "paths-back"};
+        case Action::Kind::fail_held:
+            return {Severity::critical, "held-failed"};
+        case Action::Kind::run_held:
+        case Action::Kind::arm_no_path_timer:
+        case Action::Kind::disarm_no_path_timer:
+            break;
+    }
+    return {Severity::debug, "map"};
+}
+
+std::vector<std::string> names_of(const std::vector<std::unique_ptr<Volume>>& volumes) {
+    std::vector<std::string> names;
+    for (const auto& volume : volumes) names.push_back(volume->name());
+    return names;
+}
+
+}  // namespace
+
+/// The last flush of one map, with a request of its own.
+struct Running::Flush final : block::CompletionStage {
+    block::Request request;
+    std::string map;
+    bool done = false;
+
+    void completed(block::Request& ended) override {
+        ended.pop();
+        done = true;
+    }
+};
+
+Running::Running(loop::Loop& loop, memory::BufferPool& pool, path::FileStores& stores,
+                 EventSink& events, uint32_t connections_max)
+    : loop_(loop),
+      events_(events),
+      surroundings_{loop, pool, stores, *this},
+      exports_(loop, pool, events, connections_max) {
+    sweep_timer_.owner = drain_timer_.owner = this;
+    sweep_timer_.fire = [](loop::Timer& timer, Instant) {
+        static_cast<Running*>(timer.owner)->sweep();
+    };
+    drain_timer_.fire = [](loop::Timer& timer, Instant now) {
+        static_cast<Running*>(timer.owner)->drain_step(now);
+    };
+}
+
+Running::~Running() {
+    loop_.disarm(sweep_timer_);
+    loop_.disarm(drain_timer_);
+}
+
+// --- events -----------------------------------------------------------------------------------
+
+void Running::map_event(const std::string& map, const Action& action, const std::string& path) {
+    const Telling telling = telling_of(action.kind);
+    EventRecord record;
+    record.severity = telling.severity;
+    record.kind = telling.kind;
+    record.map = map;
+    record.path = path;
+    record.group = action.group;
+    if (action.kind != Action::Kind::group_switched) record.valid_paths = action.valid_paths;
+    record.reason = action.reason;
+    events_.event(std::move(record));
+}
+
+void Running::tell(Severity severity, std::string kind, std::string map, std::string path,
+                   std::string reason) {
+    EventRecord record;
+    record.severity = severity;
+    record.kind = std::move(kind);
+    record.map = std::move(map);
+    record.path = std::move(path);
+    record.reason = std::move(reason);
+    events_.event(std::move(record));
+}
+
+// --- applying a configuration -----------------------------------------------------------------
+
+Volume* Running::find_volume(const std::string& name) {
+    for (const auto& volume : volumes_)
+        if (volume->name() == name) return volume.get();
+    return nullptr;
+}
+
+Result<void> Running::apply(Wanted wanted) {
+    // Everything that can fail comes first and changes nothing that runs.
+    std::vector<Prepared> prepared;
+    std::vector<std::unique_ptr<Volume>> fresh;
+    if (auto built = build(wanted, prepared, fresh); !built) {
+        for (auto& volume : fresh) volume->bury(graveyard_);
+        prepared.clear();
+        sweep();
+        return built;
+    }
+    for (const std::string& name : wanted.exports_removed)
+        exports_.remove(name, [this] { sweep(); });
+    for (Prepared& step : prepared)
+        if (auto done = step.volume->commit(std::move(step.change), graveyard_); !done) return done;
+    for (auto& volume : fresh) {
+        for (const auto& unit : volume->units()) tell_path_opened(*unit);
+        volumes_.push_back(std::move(volume));
+    }
+    remove_maps(wanted.maps_removed);
+    for (const PathConfig& path : wanted.config.paths) {
+        const auto [volume, unit] = find_path(path.name);
+        if (volume != nullptr) volume->set_check(*unit, path);
+    }
+    exports_.set_connections_max(wanted.config.daemon.nbd_connections_max);
+    // In the same turn, so that an address is kept that the new export shares with the old one.
+    for (WantedExport& changed : wanted.exports_changed) {
+        exports_.remove(changed.config.name, [this] { sweep(); });
+        wanted.exports_added.push_back(std::move(changed));
+    }
+    for (WantedExport& added : wanted.exports_added) {
+        Volume& volume = *find_volume(added.config.map);
+        if (auto done = exports_.add(std::move(added), volume); !done) return done;
+    }
+    sweep();
+    return {};
+}
+
+Result<void> Running::build(Wanted& wanted, std::vector<Prepared>& prepared,
+                            std::vector<std::unique_ptr<Volume>>& fresh) {
+    for (Wanted::Map& map : wanted.maps) {
+        if (map.fresh) {
+            auto volume = Volume::create(surroundings_, map.config, std::move(map.paths));
+            if (!volume) return std::unexpected(volume.error());
+            fresh.push_back(std::move(*volume));
+        } else if (map.changed) {
+            Volume* volume = find_volume(map.config.name);
+            CHECK(volume != nullptr, "a map that is changed is there");
+            for (WantedPath& path : map.paths)
+                if (std::ranges::find(wanted.paths_kept, path.config.name) !=
+                    wanted.paths_kept.end())
+                    path.kept = volume->find_path(path.config.name);
+            auto change = volume->prepare(map.config, std::move(map.paths));
+            if (!change) return std::unexpected(change.error());
+            prepared.push_back({volume, std::move(*change)});
+        }
+    }
+    for (const auto* exports : {&wanted.exports_added, &wanted.exports_changed})
+        for (const WantedExport& wanted_export : *exports) {
+            Volume* volume = find_volume(wanted_export.config.map);
+            for (const auto& made : fresh)
+                if (made->name() == wanted_export.config.map) volume = made.get();
+            if (auto good = exports_.check(wanted_export.config, *volume); !good) return good;
+        }
+    return {};
+}
+
+void Running::remove_maps(const std::vector<std::string>& names) {
+    for (const std::string& name : names) {
+        const auto found = std::ranges::find_if(
+            volumes_, [&](const auto& volume) { return volume->name() == name; });
+        CHECK(found != volumes_.end(), "a map that is removed is there");
+        // Its clients are being drained; what is held waits for nobody any more.
+        (*found)->map().shut_down_held();
+        closing_.push_back(std::move(*found));
+        volumes_.erase(found);
+    }
+}
+
+void Running::tell_path_opened(const PathUnit& unit) {
+    if (!unit.works()) {
+        tell(Severity::warning, "path-unusable", "", unit.name(), unit.problem());
+        return;
+    }
+    if (unit.file() != nullptr && !unit.file()->file().remark.empty())
+        tell(Severity::warning, "path-remark", "", unit.name(), unit.file()->file().remark);
+}
+
+void Running::sweep() {
+    std::erase_if(closing_, [this](const std::unique_ptr<Volume>& volume) {
+        if (volume->map().counters().in_flight != 0 || exports_.uses(volume->map())) return false;
+        volume->bury(graveyard_);
+        return true;
+    });
+    const bool clean = graveyard_.sweep() && closing_.empty();
+    if (!clean) loop_.arm_after(sweep_timer_, sweep_interval);
+}
+
+// --- commands ---------------------------------------------------------------------------------
+
+std::pair<Volume*, PathUnit*> Running::find_path(const std::string& name) {
+    for (const auto& volume : volumes_)
+        if (PathUnit* unit = volume->find_path(name)) return {volume.get(), unit};
+    return {nullptr, nullptr};
+}
+
+Result<Volume*> Running::volume_or_error(const std::string& name) {
+    if (Volume* volume = find_volume(name)) return volume;
+    return fail(fmt::format("no map is called '{}'; there are: {}", name,
+                            fmt::join(names_of(volumes_), ", ")),
+                ENOENT);
+}
+
+Result<std::string> Running::execute(const Command& command) {
+    if (shutting_down_) return fail("the daemon is shutting down", ESHUTDOWN);
+    switch (command.kind) {
+        case Command::Kind::fail_path:
+        case Command::Kind::reinstate_path:
+        case Command::Kind::set_layer:
+        case Command::Kind::check_path:
+            return path_command(command);
+        case Command::Kind::switch_group:
+        case Command::Kind::disable_group:
+        case Command::Kind::enable_group:
+        case Command::Kind::queue_if_no_path:
+        case Command::Kind::fail_if_no_path:
+            return map_command(command);
+        case Command::Kind::reload:
+            break;
+    }
+    return fail("a reload is not for the lane", EINVAL);
+}
+
+Result<std::string> Running::path_command(const Command& command) {
+    const auto [volume, unit] = find_path(command.path);
+    if (unit == nullptr) {
+        std::vector<std::string> names;
+        for (const auto& known : volumes_)
+            for (const auto& path : known->units()) names.push_back(path->name());
+        return fail(fmt::format("no path is called '{}'; there are: {}", command.path,
+                                fmt::join(names, ", ")),
+                    ENOENT);
+    }
+    if (command.kind == Command::Kind::set_layer) {
+        auto text = unit->set_layer(command);
+        if (text) tell(Severity::info, "layer-set", volume->name(), unit->name(), *text);
+        return text;
+    }
+    if (command.kind == Command::Kind::check_path) {
+        volume->find_checker(*unit)->check_now();
+        return fmt::format("path {}: checking", unit->name());
+    }
+    multipath::Event event;
+    const bool failing = command.kind == Command::Kind::fail_path;
+    event.message = failing ? multipath::Message::fail_path : multipath::Message::reinstate_path;
+    event.path = volume->index_of(*unit);
+    event.sticky = command.hold;
+    event.reason = command.hold ? "held down by an operator" : "failed by an operator";
+    if (!failing) event.reason = "reinstated by an operator";
+    if (auto done = volume->map().handle(event); !done) return std::unexpected(done.error());
+    if (!failing) return fmt::format("path {}: reinstated", unit->name());
+    return fmt::format(
+        "path {}: failed{}", unit->name(),
+        command.hold ? ", until it is reinstated" : "; the next good check reinstates it");
+}
+
+Result<std::string> Running::map_command(const Command& command) {
+    auto volume = volume_or_error(command.map);
+    if (!volume) return std::unexpected(volume.error());
+    multipath::Event event;
+    event.group = command.group;
+    std::string text;
+    switch (command.kind) {
+        case Command::Kind::switch_group:
+            event.message = multipath::Message::switch_group;
+            text = fmt::format("map {}: group {} is used from the next I/O on", command.map,
+                               command.group);
+            break;
+        case Command::Kind::disable_group:
+            event.message = multipath::Message::disable_group;
+            text = fmt::format("map {}: group {} disabled", command.map, command.group);
+            break;
+        case Command::Kind::enable_group:
+            event.message = multipath::Message::enable_group;
+            text = fmt::format("map {}: group {} enabled", command.map, command.group);
+            break;
+        case Command::Kind::queue_if_no_path:
+            event.message = multipath::Message::queue_if_no_path;
+            text = fmt::format("map {}: I/O is held when no path is left", command.map);
+            break;
+        case Command::Kind::fail_if_no_path:
+            event.message = multipath::Message::fail_if_no_path;
+            text = fmt::format("map {}: I/O fails when no path is left", command.map);
+            break;
+        default:
+            return fail("not a command for a map", EINVAL);
+    }
+    if (auto done = (*volume)->map().handle(event); !done)
+        return fail(fmt::format("map {}: {}", command.map, done.error().message), EINVAL);
+    tell(Severity::info, "map-command", command.map, "", text);
+    return text;
+}
+
+void Running::fill_snapshot(Snapshot& snapshot) {
+    const Instant now = loop_.now();
+    snapshot.io_backend = loop_.description();
+    const loop::LoopCounters& counters = loop_.counters();
+    snapshot.loop_turns = counters.turns;
+    snapshot.loop_sleeps = counters.sleeps;
+    snapshot.loop_system_calls = counters.system_calls;
+    for (const auto& volume : volumes_) {
+        snapshot.maps.push_back(volume->map_snapshot(now));
+        volume->path_snapshots(now, snapshot.paths);
+    }
+    exports_.fill_snapshot(snapshot);
+    for (const ExportSnapshot& served : snapshot.exports)
+        for (MapSnapshot& map : snapshot.maps)
+            if (map.name == served.map) map.exports.push_back(served.name);
+}
+
+// --- shutdown ---------------------------------------------------------------------------------
+
+void Running::shut_down(Duration deadline, std::function<void(Result<void>)> done) {
+    CHECK(!shutting_down_, "a daemon shuts down once");
+    shutting_down_ = true;
+    drained_ = std::move(done);
+    drain_deadline_ = loop_.now() + deadline;
+    exports_.stop();
+    drain_step(loop_.now());
+}
+
+/// What is held waits for a path, not for us: it is answered when the rest is done.
+bool Running::idle(const Volume& volume) const {
+    return volume.map().counters().in_flight == volume.map().held_requests();
+}
+
+void Running::drain_step(Instant now) {
+    flush_idle();
+    const bool flushed =
+        flushes_.size() == volumes_.size() &&
+        std::ranges::all_of(flushes_, [](const auto& flush) { return flush->done; });
+    if (flushed && exports_.quiet()) {
+        drained_({});
+        return;
+    }
+    if (now >= drain_deadline_) {
+        // A client that does not take its replies is no reason to call the storage stuck.
+        exports_.abort("the daemon is shutting down");
+        if (!flushed || aborted_) {
+            drained_(fail(stuck_text(), ETIMEDOUT));
+            return;
+        }
+        aborted_ = true;
+        drain_deadline_ = now + std::chrono::seconds(1);
+    }
+    loop_.arm(drain_timer_, now + drain_interval);
+}
+
+/// Answers what is held and flushes, once for each map, as soon as nothing else is on it; one map
+/// that is stuck keeps no other from its flush.
+void Running::flush_idle() {
+    for (const auto& volume : volumes_) {
+        const bool begun = std::ranges::any_of(
+            flushes_, [&](const auto& flush) { return flush->map == volume->name(); });
+        if (begun || !idle(*volume)) continue;
+        volume->map().shut_down_held();
+        auto& flush = flushes_.emplace_back(std::make_unique<Flush>());
+        flush->map = volume->name();
+        if (volume->map().geometry().read_only || volume->map().status().valid_paths == 0) {
+            flush->done = true;
+            continue;
+        }
+        flush->request.op = IoOp::flush;
+        flush->request.push(*flush);
+        volume->map().submit(flush->request);
+    }
+}
+
+std::string Running::stuck_text() const {
+    std::string text =
+        "shutdown timed out with I/O still in the kernel or a client that does not "
+        "take its replies:";
+    for (const auto& volume : volumes_)
+        for (const auto& unit : volume->units()) {
+            const path::PathCounters& counters = unit->path().counters();
+            if (counters.in_flight + counters.abandoned != 0)
+                text += fmt::format(" path {} has {} requests;", unit->name(),
+                                    counters.in_flight + counters.abandoned);
+        }
+    text.back() = '.';
+    return text;
+}
+
+void Running::clear() {
+    for (auto& volume : volumes_) {
+        volume->map().shut_down();
+        closing_.push_back(std::move(volume));
+    }
+    volumes_.clear();
+    sweep();
+}
+
+}  // namespace braidway::daemon

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/volume.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/units.h"
+
+namespace braidway::daemon {
+namespace {
+
+monitor::CheckConfig check_config(const PathConfig& path) {
+    return {.enabled = path.check.checker == CheckConfig::Checker::directio,
+            .polling_interval = path.check.polling_interval,
+            .max_polling_interval = path.check.max_polling_interval,
+            .timeout = path.check.timeout};
+}
+
+map::MapConfig map_config(const MapConfig& config, const std::vector<PathUnit*>& units,
+                          const block::Geometry& geometry) {
+    map::MapConfig made{.name = config.name, .table = {}, .geometry = geometry};
+    made.table.initial_group = config.initial_group;
+    made.table.attempts_max = config.attempts_max;
+    made.table.no_path = {.queue = config.no_path.queue, .timeout = config.no_path.timeout};
+    made.held_requests_max = config.held_requests_max;
+    made.held_bytes_max = config.held_bytes_max;
+    size_t next = 0;
+    for (const GroupConfig& group : config.groups) {
+        multipath::GroupSpec& spec = made.table.groups.emplace_back();
+        spec.selector = group.selector;
+        for (const GroupPath& path : group.paths) {
+            multipath::PathSpec& place = spec.paths.emplace_back();
+            place.name = path.path;
+            place.up = units[next++]->works();
+            if (path.weight) place.arguments = {"1", std::to_string(*path.weight)};
+        }
+    }
+    return made;
+}
+
+std::vector<map::Member> members_of(const std::vector<PathUnit*>& units) {
+    std::vector<map::Member> members;
+    for (PathUnit* unit : units) members.push_back({&unit->path(), unit->store()});
+    return members;
+}
+
+/// What both can do.
+block::Geometry both(block::Geometry one, const block::Geometry& other) {
+    one.memory_alignment = std::max(one.memory_alignment, other.memory_alignment);
+    one.preferred_bytes = std::max(one.preferred_bytes, other.preferred_bytes);
+    one.read_only = one.read_only || other.read_only;
+    one.rotational = one.rotational || other.rotational;
+    one.can_flush = one.can_flush && other.can_flush;
+    one.can_fua = one.can_fua && other.can_fua;
+    one.can_discard = one.can_discard && other.can_discard;
+    one.can_write_zeroes = one.can_write_zeroes && other.can_write_zeroes;
+    one.can_fast_zero = one.can_fast_zero && other.can_fast_zero;
+    one.can_block_status = one.can_block_status && other.can_block_status;
+    return one;
+}
+
+Result<void> check_agreement(const std::string& map, const std::string& first,
+                             const block::Geometry& expected, const std::string& name,
+                             const block::Geometry& found) {
+    if (found.size_bytes != expected.size_bytes)
+        return fail(fmt::format("map {}: path {} has {} bytes but path {} has {}; the paths of a "
+                                "map lead to one storage and must have one size",
+                                map, name, found.size_bytes, first, expected.size_bytes),
+                    EINVAL);
+    if (found.block_bytes != expected.block_bytes)
+        return fail(fmt::format("map {}: path {} has blocks of {} bytes but path {} of {}; give "
+                                "them one block size",
+                                map, name, found.block_bytes, first, expected.block_bytes),
+                    EINVAL);
+    return {};
+}
+
+std::string different_caches(const std::string& map, const std::string& one,
+                             const std::string& other, const std::string& buffered) {
+    return fmt::format(
+        "map {}: paths {} and {} are different files, and {} goes through the page "
+        "cache; two caches over one storage read stale data, so such paths must "
+        "allow direct I/O",
+        map, one, other, buffered);
+}
+
+Result<block::Geometry> agree(const std::string& map, const std::vector<PathUnit*>& units) {
+    const PathUnit* first = nullptr;
+    block::Geometry geometry;
+    std::string problems;
+    for (PathUnit* unit : units) {
+        if (!unit->works()) {
+            problems += fmt::format("{}{}: {}", problems.empty() ? "" : "; ", unit->name(),
+                                    unit->problem());
+            continue;
+        }
+        const block::Geometry& found = unit->path().geometry();
+        if (first == nullptr) {
+            first = unit;
+            geometry = found;
+            continue;
+        }
+        if (auto agreed = check_agreement(map, first->name(), geometry, unit->name(), found);
+            !agreed)
+            return std::unexpected(agreed.error());
+        geometry = both(geometry, found);
+        if (unit->store() != first->store() && (unit->buffered() || first->buffered()))
+            return fail(different_caches(map, first->name(), unit->name(),
+                                         unit->buffered() ? unit->name() : first->name()),
+                        EINVAL);
+    }
+    if (first == nullptr)
+        return fail(fmt::format("map {}: none of its paths works ({})", map, problems), ENODEV);
+    return geometry;
+}
+
+}  // namespace
+
+void Graveyard::bury(std::unique_ptr<PathUnit> unit, std::unique_ptr<monitor::Checker> checker) {
+    graves_.push_back({std::move(unit), std::move(checker)});
+}
+
+bool Graveyard::sweep() {
+    std::erase_if(graves_, [](const Grave& grave) {
+        return grave.unit->path().quiet() && (grave.checker == nullptr || grave.checker->quiet());
+    });
+    return graves_.empty();
+}
+
+Volume::Volume(const Surroundings& surroundings, const MapConfig& config)
+    : surroundings_(surroundings), config_(config), monitor_(surroundings.loop) {
+}
+
+Volume::~Volume() = default;
+
+Result<std::unique_ptr<Volume>> Volume::create(const Surroundings& surroundings,
+                                               const MapConfig& config,
+                                               std::vector<WantedPath> paths) {
+    std::unique_ptr<Volume> volume(new Volume(surroundings, config));
+    std::vector<PathUnit*> units;
+    for (WantedPath& wanted : paths) {
+        auto unit = PathUnit::create(surroundings.loop, surroundings.pool, wanted.config,
+                                     std::move(wanted.opened));
+        if (!unit) return std::unexpected(unit.error());
+        units.push_back(unit->get());
+        volume->units_.push_back(std::move(*unit));
+    }
+    auto geometry = agree(config.name, units);
+    if (!geometry) return std::unexpected(geometry.error());
+    geometry->read_only = geometry->read_only || config.read_only;
+    auto map = map::MapDevice::create(surroundings.loop, map_config(config, units, *geometry),
+                                      members_of(units), surroundings.observer);
+    if (!map) return std::unexpected(map.error());
+    volume->map_ = std::move(*map);
+    volume->map_->set_failure_listener(&volume->monitor_);
+    for (uint32_t index = 0; index < units.size(); ++index) {
+        volume->watch(*units[index], index);
+        // The first look is at once, so that nobody waits an interval for a path that is bad.
+        if (check_config(units[index]->config()).enabled)
+            volume->find_checker(*units[index])->check_now();
+    }
+    return volume;
+}
+
+void Volume::watch(PathUnit& unit, uint32_t index) {
+    std::unique_ptr<monitor::Reviver> reviver;
+    if (unit.file() != nullptr)
+        reviver = std::make_unique<FileReviver>(
+            surroundings_.loop, unit, surroundings_.stores,
+            [this, &unit](const path::OpenFile& found) {
+                return check_joins(unit.name(), found.geometry,
+                                   reinterpret_cast<uint64_t>(found.store.get()),
+                                   found.mode == path::FileMode::buffered);
+            },
+            [this, &unit] { map_->set_store(index_of(unit), unit.store()); });
+    monitor_.add(unit.path(), std::move(reviver), check_config(unit.config()), index, *map_);
+}
+
+void Volume::number_checkers() {
+    for (uint32_t index = 0; index < units_.size(); ++index)
+        monitor_.find(units_[index]->path())->set_path_index(index);
+}
+
+PathUnit* Volume::find_path(const std::string& name) {
+    for (const auto& unit : units_)
+        if (unit->name() == name) return unit.get();
+    return nullptr;
+}
+
+uint32_t Volume::index_of(const PathUnit& unit) const {
+    const auto found = std::ranges::find(units_, &unit, &std::unique_ptr<PathUnit>::get);
+    CHECK(found != units_.end(), "a path is asked of its own volume");
+    return static_cast<uint32_t>(found - units_.begin());
+}
+
+void Volume::set_check(const PathUnit& unit, const PathConfig& config) {
+    const monitor::CheckConfig wanted = check_config(config);
+    monitor::Checker& checker = *monitor_.find(unit.path());
+    if (checker.config() != wanted) checker.configure(wanted);
+}
+
+monitor::Checker* Volume::find_checker(const PathUnit& unit) {
+    return monitor_.find(unit.path());
+}
+
+Result<void> Volume::check_joins(const std::string& path, const block::Geometry& found,
+                                 uint64_t store, bool buffered) const {
+    const block::Geometry& geometry = map_->geometry();
+    if (auto agreed = check_agreement(name(), "(the map)", geometry, path, found); !agreed)
+        return agreed;
+    if (both(geometry, found) != geometry)
+        return fail(
+            fmt::format("map {}: path {} can do less than what the clients of the map were "
+                        "told (read-only, discard, zeroes or alignment); it needs a new map",
+                        name(), path),
+            EINVAL);
+    for (const auto& unit : units_)
+        if (unit->works() && unit->store() != store && (buffered || unit->buffered()))
+            return fail(
+                different_caches(name(), path, unit->name(), buffered ? path : unit->name()),
+                EINVAL);
+    return {};
+}
+
+Result<Volume::Change> Volume::prepare(const MapConfig& config, std::vector<WantedPath> paths) {
+    Change change{.config = config, .paths = {}, .fresh = {}};
+    for (WantedPath& wanted : paths) {
+        if (wanted.kept != nullptr) {
+            change.fresh.push_back(nullptr);
+            continue;
+        }
+        auto unit = PathUnit::create(surroundings_.loop, surroundings_.pool, wanted.config,
+                                     std::move(wanted.opened));
+        if (!unit) return std::unexpected(unit.error());
+        if ((*unit)->works()) {
+            const block::Geometry& found = (*unit)->path().geometry();
+            if (auto joins =
+                    check_joins((*unit)->name(), found, (*unit)->store(), (*unit)->buffered());
+                !joins)
+                return std::unexpected(joins.error());
+        }
+        change.fresh.push_back(std::move(*unit));
+    }
+    change.paths = std::move(paths);
+    return change;
+}
+
+Result<void> Volume::commit(Change change, Graveyard& graveyard) {
+    std::vector<PathUnit*> units;
+    for (size_t at = 0; at < change.paths.size(); ++at)
+        units.push_back(change.fresh[at] != nullptr ? change.fresh[at].get()
+                                                    : change.paths[at].kept);
+    if (auto taken =
+            map_->replace(map_config(change.config, units, map_->geometry()), members_of(units));
+        !taken)
+        return fail(fmt::format("map {}: {}", name(), taken.error().message), taken.error().code);
+    std::vector<std::unique_ptr<PathUnit>> before = std::move(units_);
+    units_.clear();
+    for (size_t at = 0; at < change.paths.size(); ++at) {
+        if (change.fresh[at] != nullptr) {
+            units_.push_back(std::move(change.fresh[at]));
+            continue;
+        }
+        for (auto& unit : before)
+            if (unit.get() == change.paths[at].kept) units_.push_back(std::move(unit));
+    }
+    for (auto& unit : before) {
+        if (unit == nullptr) continue;
+        auto checker = monitor_.remove(unit->path());
+        graveyard.bury(std::move(unit), std::move(checker));
+    }
+    config_ = change.config;
+    for (uint32_t index = 0; index < units_.size(); ++index)
+        if (monitor_.find(units_[index]->path()) == nullptr) watch(*units_[index], index);
+    number_checkers();
+    return {};
+}
+
+void Volume::bury(Graveyard& graveyard) {
+    map_->set_failure_listener(nullptr);
+    std::vector<std::unique_ptr<monitor::Checker>> checkers;
+    for (auto& unit : units_) checkers.push_back(monitor_.remove(unit->path()));
+    // The map lets go of its paths before they go.
+    map_.reset();
+    for (size_t at = 0; at < units_.size(); ++at)
+        graveyard.bury(std::move(units_[at]), std::move(checkers[at]));
+    units_.clear();
+}
+
+}  // namespace braidway::daemon

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// One configured map with its paths and checkers, as assembly holds it.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "daemon/config.h"
+#include "daemon/control.h"
+#include "daemon/path_unit.h"
+#include "map/map_device.h"
+#include "monitor/monitor.h"
+
+namespace braidway::daemon {
+
+/// A map's paths as a new configuration wants them, opened: in table order, one for each path.
+struct WantedPath {
+    PathConfig config;
+    OpenedPath opened;
+    /// The unit that is there already and stays as it is; then `opened` is empty.
+    PathUnit* kept = nullptr;
+};
+
+/// Paths and checkers that are no longer used, until the kernel has given back what they had.
+class Graveyard {
+  public:
+    void bury(std::unique_ptr<PathUnit> unit, std::unique_ptr<monitor::Checker> checker);
+    /// Destroys what is quiet. True when nothing is left.
+    bool sweep();
+    size_t size() const { return graves_.size(); }
+
+  private:
+    struct Grave {
+        // In this order: a checker refers to its path.
+        std::unique_ptr<PathUnit> unit;
+        std::unique_ptr<monitor::Checker> checker;
+    };
+    std::vector<Grave> graves_;
+};
+
+/// A map with everything under it.
+///
+/// Threads: the lane's.
+class Volume {
+  public:
+    struct Surroundings {
+        loop::Loop& loop;
+        memory::BufferPool& pool;
+        path::FileStores& stores;
+        map::MapObserver& observer;
+    };
+    /// A change that has been checked and built but not applied.
+    struct Change {
+        MapConfig config;
+        std::vector<WantedPath> paths;
+        std::vector<std::unique_ptr<PathUnit>> fresh;  ///< In table order, null for kept ones.
+    };
+
+    /// Errors: no path works; paths that do not agree in size or block size; paths on different
+    /// files that are not both direct.
+    static Result<std::unique_ptr<Volume>> create(const Surroundings& surroundings,
+                                                  const MapConfig& config,
+                                                  std::vector<WantedPath> paths);
+    /// Its paths must be quiet.
+    ~Volume();
+
+    const std::string& name() const { return config_.name; }
+    const MapConfig& config() const { return config_; }
+    map::MapDevice& map() { return *map_; }
+    const map::MapDevice& map() const { return *map_; }
+    PathUnit* find_path(const std::string& name);
+    monitor::Checker* find_checker(const PathUnit& unit);
+    const std::vector<std::unique_ptr<PathUnit>>& units() const { return units_; }
+    uint32_t index_of(const PathUnit& unit) const;
+    /// Other intervals for its checker.
+    void set_check(const PathUnit& unit, const PathConfig& config);
+
+    /// Builds what a new configuration wants, touching nothing. Errors: as create(); a path that
+    /// can do less than what clients were told.
+    Result<Change> prepare(const MapConfig& config, std::vector<WantedPath> paths);
+    /// Applies it. What is no longer used goes to `graveyard`.
+    Result<void> commit(Change change, Graveyard& graveyard);
+    /// Stops the checkers and hands the paths over; the map must be idle or about to be destroyed.
+    void bury(Graveyard& graveyard);
+
+    MapSnapshot map_snapshot(Instant now) const;
+    void path_snapshots(Instant now, std::vector<PathSnapshot>& to) const;
+
+  private:
+    Volume(const Surroundings& surroundings, const MapConfig& config);
+    void watch(PathUnit& unit, uint32_t index);
+    void number_checkers();
+    /// Whether a path may join the running map.
+    Result<void> check_joins(const std::string& path, const block::Geometry& found, uint64_t store,
+                             bool buffered) const;
+
+    Surroundings surroundings_;
+    MapConfig config_;
+    std::vector<std::unique_ptr<PathUnit>> units_;  ///< In table order.
+    std::unique_ptr<map::MapDevice> map_;
+    monitor::Monitor monitor_;
+};
+
+}  // namespace braidway::daemon

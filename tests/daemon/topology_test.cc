@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/topology.h"
+
+#include <gtest/gtest.h>
+
+#include "fake_control_target.h"
+
+namespace braidway::daemon {
+namespace {
+
+TEST(Topology, HasTheFormOfMultipathLl) {
+    EXPECT_EQ(topology_text(sample_snapshot()),
+              R"(db dm-0 BRAIDWAY,VOLUME
+size=1.0G features='1 queue_if_no_path' hwhandler='0' wp=rw
+|-+- policy='round-robin 0' prio=0 status=active
+| |- a1  file:/srv/a1.img  active ready  running
+| `- a22 file:/srv/a22.img failed faulty held
+`-+- policy='service-time 0' prio=0 status=enabled
+  `- b1  file:/srv/b1.img  active ready  running
+spare dm-1 BRAIDWAY,VOLUME
+size=0B features='0' hwhandler='0' wp=ro
+)");
+}
+
+TEST(Topology, ChecksHaveTheWordsOfMultipath) {
+    Snapshot snapshot = sample_snapshot();
+    snapshot.maps.pop_back();
+    snapshot.paths[0].check = "pending";
+    snapshot.paths[1].check = "timeout";
+    snapshot.paths[2].check = "unchecked";
+    const std::string text = topology_text(snapshot);
+    EXPECT_NE(text.find("a1  file:/srv/a1.img  active i/o pending running"), std::string::npos);
+    EXPECT_NE(text.find("a22 file:/srv/a22.img failed i/o timeout held"), std::string::npos);
+    EXPECT_NE(text.find("b1  file:/srv/b1.img  active undef       running"), std::string::npos);
+}
+
+TEST(Topology, PathsSayWhoFailedThemWhenAndWhy) {
+    const std::string text = paths_text(sample_snapshot());
+    const size_t line = text.find("\na22");
+    ASSERT_NE(line, std::string::npos) << text;
+    EXPECT_EQ(text.substr(text.find('\n', line + 1) + 1),
+              "    failed 3 s ago by operator (held until reinstated): fail path\n"
+              "    check 1.5 s ago: read the first block\n"
+              "    layer error on: class=transport ops=all\n"
+              "b1    db       2  up         ready   1.5 s ago  in 5 s  direct  1.0G          0    "
+              "120       0       0  480K       0B      0  -            file:/srv/b1.img\n"
+              "    check 1.5 s ago: read the first block\n");
+    EXPECT_NE(text.find("down,held  faulty"), std::string::npos);
+    EXPECT_NE(text.find("transport=2"), std::string::npos);
+}
+
+TEST(Topology, MapsExportsAndStatusShowTheirFigures) {
+    const Snapshot snapshot = sample_snapshot();
+    EXPECT_EQ(
+        exports_text(snapshot),
+        "EXPORT  MAP  MODE  CONNECTIONS  IN FLIGHT  REQUESTS  ERRORS  ADDRESSES               "
+        "               DESCRIPTION\n"
+        "db      db   rw              2          0       150       1  unix:/run/db.sock "
+        "tcp:127.0.0.1:10809  the \"database\"\n");
+    const std::string maps = maps_text(snapshot);
+    EXPECT_NE(maps.find("db     1.0G    512  rw      2/3"), std::string::npos) << maps;
+    EXPECT_NE(maps.find("    group 1 (controller A): active, round-robin: a1 a22\n"),
+              std::string::npos);
+    const std::string status = status_text(snapshot);
+    EXPECT_NE(status.find("maps:         2, 1 WITHOUT A PATH\npaths:        2 of 3 up\n"),
+              std::string::npos)
+        << status;
+}
+
+TEST(Topology, NothingToShowIsNoError) {
+    EXPECT_EQ(topology_text(Snapshot{}), "");
+    EXPECT_EQ(exports_text(Snapshot{}).find("EXPORT"), 0u);
+}
+
+}  // namespace
+}  // namespace braidway::daemon
