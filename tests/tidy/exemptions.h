@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the rules of the house leave alone, and why. An entry that is no longer needed is a finding.
+#pragma once
+
+#include <array>
+
+#include "tidy/rules.h"
+
+namespace braidway::tidy {
+
+/// Units without a test of their own name; the reason names the test that covers them.
+inline constexpr std::array untested{
+    Exemption{"src/apps/braidway/api_client.cc",
+              "tests/apps/braidway/program_test.cc runs its command lines"},
+    Exemption{"src/apps/braidway/demo.cc",
+              "tests/apps/braidway/program_test.cc runs its command lines"},
+    Exemption{"src/apps/braidway/demo_config.cc",
+              "tests/apps/braidway/program_test.cc runs its command lines"},
+    Exemption{"src/apps/braidway/events.cc",
+              "tests/apps/braidway/program_test.cc runs its command lines"},
+    Exemption{"src/apps/braidway/main.cc", "tests/e2e run the program"},
+    Exemption{"src/apps/braidway/map_commands.cc",
+              "tests/apps/braidway/program_test.cc runs its command lines"},
+    Exemption{"src/apps/braidway/notify.cc",
+              "tests/apps/braidway/service_test.cc runs whole daemons"},
+    Exemption{"src/apps/braidway/overrides.cc",
+              "tests/apps/braidway/program_test.cc runs its command lines"},
+    Exemption{"src/apps/braidway/path_commands.cc",
+              "tests/apps/braidway/program_test.cc runs its command lines"},
+    Exemption{"src/apps/braidway/places.cc",
+              "tests/apps/braidway/program_test.cc runs its command lines"},
+    Exemption{"src/apps/braidway/reloading_target.cc",
+              "tests/apps/braidway/service_test.cc runs whole daemons"},
+    Exemption{"src/apps/braidway/serve.cc",
+              "tests/apps/braidway/program_test.cc runs its command lines"},
+    Exemption{"src/apps/braidway/show.cc",
+              "tests/apps/braidway/program_test.cc runs its command lines"},
+    Exemption{"src/base/clock.cc", "reads the machine's clocks; there is no right answer to test"},
+    Exemption{"src/daemon/api.cc", "tests/daemon/api_server_test.cc: its only caller"},
+    Exemption{"src/daemon/assembly.cc",
+              "tests/e2e/lifecycle.py starts, reloads and stops the whole"},
+    Exemption{"src/daemon/config_join.cc", "tests/daemon/config_test.cc: its only caller"},
+    Exemption{"src/daemon/config_maps.cc", "tests/daemon/config_test.cc: its only caller"},
+    Exemption{"src/daemon/config_paths.cc", "tests/daemon/config_test.cc: its only caller"},
+    Exemption{"src/daemon/config_reader.cc", "tests/daemon/config_test.cc: its only caller"},
+    Exemption{"src/daemon/config_sections.cc", "tests/daemon/config_test.cc: its only caller"},
+    Exemption{"src/daemon/exports.cc",
+              "tests/e2e/lifecycle.py starts, reloads and stops the whole"},
+    Exemption{"src/daemon/layer_parameters.cc",
+              "tests/daemon/layer_config_test.cc: its only caller"},
+    Exemption{"src/daemon/path_unit.cc", "tests/daemon/volume_test.cc"},
+    Exemption{"src/daemon/running.cc",
+              "tests/e2e/lifecycle.py starts, reloads and stops the whole"},
+    Exemption{"src/daemon/volume_snapshot.cc", "tests/daemon/volume_test.cc"},
+    Exemption{"src/loop/epoll_loop.cc",
+              "tests/loop/loop_test.cc, files_test.cc and sockets_test.cc"},
+    Exemption{"src/loop/helper_thread.cc",
+              "tests/loop/loop_test.cc, files_test.cc and sockets_test.cc"},
+    Exemption{"src/loop/named_thread.cc",
+              "tests/loop/loop_test.cc, files_test.cc and sockets_test.cc"},
+    Exemption{"src/loop/uring_entry.cc",
+              "tests/loop/loop_test.cc, files_test.cc and sockets_test.cc"},
+    Exemption{"src/loop/uring_loop.cc",
+              "tests/loop/loop_test.cc, files_test.cc and sockets_test.cc"},
+    Exemption{"src/sync/sync.cc", "compiles the headers of the room and does nothing"},
+};
+
+/// Headers that nobody includes but their own unit and test.
+inline constexpr std::array<Exemption, 0> unincluded{};
+
+/// Functions that were longer than the ratchet allows when they came.
+inline constexpr std::array<LongFunction, 0> long_ones{};
+
+}  // namespace braidway::tidy
