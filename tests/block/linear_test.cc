@@ -59,9 +59,9 @@ TEST_F(Linear, CutsItsWindowWhenTheDeviceAppearsLater) {
     auto linear = make({.offset_bytes = 8192, .length_bytes = 65536}, 0);
     ASSERT_TRUE(linear.has_value());
     EXPECT_EQ((*linear)->geometry().size_bytes, 0u);
-    device_->geometry_.size_bytes = 16384;
+    device_->shape.size_bytes = 16384;
     EXPECT_EQ((*linear)->geometry().size_bytes, 8192u);
-    device_->geometry_.size_bytes = 1u << 20;
+    device_->shape.size_bytes = 1u << 20;
     EXPECT_EQ((*linear)->geometry().size_bytes, 65536u);
 }
 

@@ -44,35 +44,35 @@ NbdAddress at(const std::string& path) {
 
 class NbdUnixSocket : public testing::Test {
   protected:
-    void TearDown() override { ::unlink(path.c_str()); }
-    std::string path = testing::TempDir() + "nbd_address_" + std::to_string(::getpid());
+    void TearDown() override { ::unlink(path_.c_str()); }
+    std::string path_ = testing::TempDir() + "nbd_address_" + std::to_string(::getpid());
 };
 
 TEST_F(NbdUnixSocket, HasTheModeAskedForAndGoesWithItsOwner) {
     {
-        NbdAddress address = at(path);
+        NbdAddress address = at(path_);
         address.mode = 0660;
         const auto sockets = open_nbd_sockets(address);
         ASSERT_TRUE(sockets.has_value());
         struct stat made{};
-        ASSERT_EQ(::stat(path.c_str(), &made), 0);
+        ASSERT_EQ(::stat(path_.c_str(), &made), 0);
         EXPECT_EQ(made.st_mode & 07777, 0660u);
     }
-    EXPECT_NE(::access(path.c_str(), F_OK), 0);
+    EXPECT_NE(::access(path_.c_str(), F_OK), 0);
 }
 
 TEST_F(NbdUnixSocket, AStaleOneIsReplacedALiveOneRefused) {
     const OwnedFd stale(::socket(AF_UNIX, SOCK_STREAM, 0));
     sockaddr_un name{};
     name.sun_family = AF_UNIX;
-    path.copy(name.sun_path, sizeof name.sun_path - 1);
+    path_.copy(name.sun_path, sizeof name.sun_path - 1);
     ASSERT_EQ(::bind(stale.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name), 0);
-    const auto first = open_nbd_sockets(at(path));
+    const auto first = open_nbd_sockets(at(path_));
     ASSERT_TRUE(first.has_value());
-    const auto second = open_nbd_sockets(at(path));
+    const auto second = open_nbd_sockets(at(path_));
     ASSERT_FALSE(second.has_value());
     EXPECT_NE(second.error().message.find("another server"), std::string::npos);
-    EXPECT_EQ(::access(path.c_str(), F_OK), 0);
+    EXPECT_EQ(::access(path_.c_str(), F_OK), 0);
 }
 
 TEST_F(NbdUnixSocket, OneWhoseServerHasEndedIsReplacedThoughItStillAnswers) {
@@ -80,33 +80,33 @@ TEST_F(NbdUnixSocket, OneWhoseServerHasEndedIsReplacedThoughItStillAnswers) {
     const OwnedFd left_over(::socket(AF_UNIX, SOCK_STREAM, 0));
     sockaddr_un name{};
     name.sun_family = AF_UNIX;
-    path.copy(name.sun_path, sizeof name.sun_path - 1);
+    path_.copy(name.sun_path, sizeof name.sun_path - 1);
     ASSERT_EQ(::bind(left_over.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name), 0);
     const pid_t server = ::fork();
     if (server == 0) ::_exit(::listen(left_over.get(), 1) == 0 ? 0 : 1);
     siginfo_t ended{};
     ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(server), &ended, WEXITED | WNOWAIT), 0);
     ASSERT_EQ(ended.si_status, 0);
-    EXPECT_TRUE(open_nbd_sockets(at(path)).has_value()) << "of a zombie";
+    EXPECT_TRUE(open_nbd_sockets(at(path_)).has_value()) << "of a zombie";
     ASSERT_EQ(::waitpid(server, nullptr, 0), server);
 }
 
 TEST_F(NbdUnixSocket, AFileThatIsNoSocketIsLeftAlone) {
-    std::ofstream(path) << "precious";
-    const auto sockets = open_nbd_sockets(at(path));
+    std::ofstream(path_) << "precious";
+    const auto sockets = open_nbd_sockets(at(path_));
     ASSERT_FALSE(sockets.has_value());
     EXPECT_NE(sockets.error().message.find("no socket"), std::string::npos);
-    EXPECT_EQ(::access(path.c_str(), F_OK), 0);
+    EXPECT_EQ(::access(path_.c_str(), F_OK), 0);
 }
 
 TEST_F(NbdUnixSocket, AFileThatSomebodyPutInItsPlaceIsLeftAlone) {
     {
-        const auto sockets = open_nbd_sockets(at(path));
+        const auto sockets = open_nbd_sockets(at(path_));
         ASSERT_TRUE(sockets.has_value());
-        ::unlink(path.c_str());
-        std::ofstream(path) << "precious";
+        ::unlink(path_.c_str());
+        std::ofstream(path_) << "precious";
     }
-    EXPECT_EQ(::access(path.c_str(), F_OK), 0);
+    EXPECT_EQ(::access(path_.c_str(), F_OK), 0);
 }
 
 bool has_ipv6() {

@@ -16,6 +16,7 @@ TEST(OwnedFd, ClosesOnceWhoeverHasItLast) {
     const int fd = first.get();
     {
         const OwnedFd second = std::move(first);
+        // What is left behind is what this is about. NOLINTNEXTLINE(bugprone-use-after-move)
         EXPECT_FALSE(first.valid());
         EXPECT_EQ(second.get(), fd);
         first.reset();

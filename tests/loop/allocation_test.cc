@@ -33,8 +33,8 @@ ON_BOTH_BACKENDS(LoopAllocations);
 
 /// A client that sends a byte and a server that answers, and a file, round and round.
 struct Traffic {
-    Traffic(Loop& of, File file_, File server_, File client_)
-        : loop(of), file(file_), server(server_), client(client_) {
+    Traffic(Loop& its_loop, File its_file, File its_server, File its_client)
+        : loop(its_loop), file(its_file), server(its_server), client(its_client) {
         for (Step* step : {&reading, &receiving, &sending, &asking, &hearing}) {
             step->traffic = this;
             step->done = [](Operation& ended, int32_t result) {

@@ -113,11 +113,11 @@ struct Client final : block::CompletionStage {
 class ScriptedDevice final : public block::BlockDevice {
   public:
     explicit ScriptedDevice(uint64_t size_bytes = 1u << 30) {
-        geometry_.size_bytes = size_bytes;
-        geometry_.can_discard = geometry_.can_write_zeroes = true;
-        geometry_.can_fast_zero = geometry_.can_block_status = true;
+        shape.size_bytes = size_bytes;
+        shape.can_discard = shape.can_write_zeroes = true;
+        shape.can_fast_zero = shape.can_block_status = true;
     }
-    const block::Geometry& geometry() const override { return geometry_; }
+    const block::Geometry& geometry() const override { return shape; }
     void submit(block::Request& request) override {
         ++submitted;
         seen.push_back(request.shape());
@@ -134,7 +134,7 @@ class ScriptedDevice final : public block::BlockDevice {
         while (!waiting.empty()) answer(0, status);
     }
 
-    block::Geometry geometry_;
+    block::Geometry shape;
     uint64_t submitted = 0;
     std::vector<IoShape> seen;
     std::vector<block::Request*> waiting;

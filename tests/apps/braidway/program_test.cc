@@ -17,7 +17,6 @@
 namespace braidway::apps {
 namespace {
 
-using daemon::ApiConfig;
 using daemon::ApiServer;
 using daemon::Command;
 using daemon::EventRing;
@@ -35,14 +34,12 @@ struct Ran {
     std::string error;
 };
 
-Ran run_words(std::vector<std::string> words) {
+Ran run_words(const std::vector<std::string>& words) {
     std::ostringstream out;
     std::ostringstream error;
-    const auto no_daemon =
-        [](daemon::Config, daemon::EventSink&) -> Result<std::unique_ptr<daemon::RunningDaemon>> {
-        return fail("cannot start here");
-    };
-    const int code = run(std::move(words), {out, error}, no_daemon);
+    const auto no_daemon = [](const daemon::Config&, daemon::EventSink&)
+        -> Result<std::unique_ptr<daemon::RunningDaemon>> { return fail("cannot start here"); };
+    const int code = run(words, {out, error}, no_daemon);
     return {code, out.str(), error.str()};
 }
 
