@@ -47,6 +47,7 @@ function(braidway_tests name)
       target_link_libraries(${name}_tests PRIVATE braidway_${used})
     endif()
   endforeach()
+  target_include_directories(${name}_tests PRIVATE ${PROJECT_SOURCE_DIR}/tests)
   target_link_libraries(${name}_tests PRIVATE GTest::gtest GTest::gmock GTest::gtest_main)
   gtest_discover_tests(${name}_tests DISCOVERY_TIMEOUT 60
     PROPERTIES LABELS unit TIMEOUT 120)

@@ -20,6 +20,22 @@ enum class IoOp : uint8_t {
 };
 inline constexpr unsigned io_ops = 7;
 
+/// Whether it changes what is stored. What does not may be sent twice without harm.
+constexpr bool changes_data(IoOp op) {
+    switch (op) {
+        case IoOp::write:
+        case IoOp::discard:
+        case IoOp::write_zeroes:
+            return true;
+        case IoOp::read:
+        case IoOp::flush:
+        case IoOp::block_status:
+        case IoOp::cache:
+            return false;
+    }
+    return false;
+}
+
 /// How one I/O ended. Closed: switch over it without `default`. The names are the kernel's block
 /// status classes; io_status_name() gives the words that users write and see.
 enum class IoStatus : uint8_t {

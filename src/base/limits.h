@@ -20,6 +20,13 @@ inline constexpr size_t groups_max = 1024;            ///< In one map, as in the
 inline constexpr size_t layers_max = 8;               ///< Small devices on one path.
 inline constexpr size_t maps_max = 1024;
 inline constexpr size_t exports_max = 1024;
+/// Of polling_interval and the other keys about checks.
+inline constexpr Duration interval_min = 10ms;
+inline constexpr Duration interval_max = 24h;
+inline constexpr uint64_t device_bytes_max = uint64_t{1} << 62;  ///< Of a zero or error device.
+inline constexpr uint32_t block_bytes_min = 512;                 ///< Of the key block_size.
+inline constexpr uint32_t block_bytes_max = 65536;
+inline constexpr Duration delay_max = 1h;  ///< Of each parameter of a layer.
 
 // --- one request -------------------------------------------------------------------------------
 /// Completion stages of one request: export, map, path and layers_max small devices.
@@ -51,6 +58,12 @@ inline constexpr unsigned io_workers_max = 8;  ///< Threads of the epoll backend
 /// Completions that one turn of a loop drains before it looks at the kernel again.
 inline constexpr unsigned ready_per_turn_max = 4096;
 
+// --- files -------------------------------------------------------------------------------------
+/// Ranges of one file that are known to be holes; more are forgotten.
+inline constexpr size_t hole_ranges_max = 1024;
+/// Holes that are looked for when the first path to a file opens it.
+inline constexpr int holes_learnt_max = 256;
+
 // --- NBD server --------------------------------------------------------------------------------
 inline constexpr uint32_t nbd_connections_default = 256;  ///< Per daemon.
 inline constexpr uint32_t nbd_connections_max = 65536;
@@ -74,8 +87,10 @@ inline constexpr uint64_t nbd_discard_bytes_max = 2 * uint64_t{payload_bytes_max
 inline constexpr Duration nbd_linger_timeout = 1s;
 /// While others wait for what it holds, a client that stands still for this long is closed.
 inline constexpr Duration nbd_stall_timeout = 5s;
-inline constexpr Duration nbd_accept_pause = 100ms;  ///< After accept() found no descriptor.
-inline constexpr size_t nbd_send_bytes = 1u << 20;   ///< In one send, about.
+inline constexpr Duration nbd_accept_pause = 100ms;    ///< After accept() found no descriptor.
+inline constexpr int nbd_backlog = 1024;               ///< Connections that wait for accept().
+inline constexpr int nbd_unix_buffer_bytes = 1 << 20;  ///< Of a socket to a client.
+inline constexpr size_t nbd_send_bytes = 1u << 20;     ///< In one send, about.
 
 // --- checks of paths ---------------------------------------------------------------------------
 inline constexpr Duration polling_interval_default = 5s;
@@ -88,9 +103,16 @@ inline constexpr Duration io_timeout_default = 30s;
 inline constexpr size_t api_request_bytes_max = 1u << 20;
 inline constexpr size_t events_kept = 4096;
 inline constexpr size_t event_followers_max = 16;
+inline constexpr size_t api_command_workers = 8;  ///< Threads that followers never take.
+inline constexpr int api_backlog = 128;
 inline constexpr Duration api_deadline = 5s;
 inline constexpr Duration shutdown_timeout_default = 10s;
-/// Calls that may sleep (open, stat, name resolution) on a lane's helper thread.
-inline constexpr Duration blocking_call_deadline = 10s;
+/// After a drain: for clients that do not take their last replies, and for checks under way.
+inline constexpr Duration shutdown_grace = 1s;
+/// How often a drain looks whether it is over, and removed paths whether they are quiet.
+inline constexpr Duration drain_interval = 2ms;
+inline constexpr Duration sweep_interval = 20ms;
+/// A killed daemon's TCP port is free again within some milliseconds.
+inline constexpr Duration listen_patience = 500ms;
 
 }  // namespace braidway::limits

@@ -6,21 +6,6 @@
 namespace braidway::block {
 namespace {
 
-bool changes_data(IoOp op) {
-    switch (op) {
-        case IoOp::write:
-        case IoOp::discard:
-        case IoOp::write_zeroes:
-            return true;
-        case IoOp::read:
-        case IoOp::flush:
-        case IoOp::block_status:
-        case IoOp::cache:
-            return false;
-    }
-    return false;
-}
-
 bool supported(const Request& request, const Geometry& geometry) {
     switch (request.op) {
         case IoOp::flush:

@@ -43,7 +43,15 @@ class BlockDevice {
     virtual const Geometry& geometry() const = 0;
     /// Starts `request`, whose range and alignment the caller has checked (block::check_request).
     /// Its top stage's completed() runs exactly once, from the loop, never inside this call.
-    virtual void submit(Request& request) = 0;
+    void submit(Request& request) {
+        request.enter();
+        begin(request);
+        request.leave();
+    }
+
+  private:
+    /// What submit() does.
+    virtual void begin(Request& request) = 0;
 };
 
 /// Whether `request` is well formed for `geometry`: inside the device, aligned, non-empty where

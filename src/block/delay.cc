@@ -56,7 +56,7 @@ Duration DelayLayer::delay_of(IoOp op) {
     return delay;
 }
 
-void DelayLayer::submit(Request& request) {
+void DelayLayer::begin(Request& request) {
     const Duration delay = config_.enabled ? delay_of(request.op) : Duration{};
     if (delay.count() == 0) {
         below().submit(request);

@@ -17,6 +17,8 @@ struct DelayConfig {
     Duration flush{};
     Duration other{};   ///< block_status, cache.
     Duration jitter{};  ///< Up to this much is added at random to a delay that is not 0.
+
+    friend bool operator==(const DelayConfig&, const DelayConfig&) = default;
 };
 
 /// Keeps each request for a while before it passes it on, by kind of operation. Like dm-delay.
@@ -26,7 +28,7 @@ class DelayLayer final : public Layer {
   public:
     DelayLayer(loop::Loop& loop, std::unique_ptr<BlockDevice> below, const DelayConfig& config);
     ~DelayLayer() override;
-    void submit(Request& request) override;
+    void begin(Request& request) override;
 
     /// For requests that come from now on; when it is switched off, the waiting ones go on at once.
     void configure(const DelayConfig& config);

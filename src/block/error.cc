@@ -10,7 +10,7 @@ ErrorLayer::ErrorLayer(loop::Loop& loop, std::unique_ptr<BlockDevice> below,
     : Layer(std::move(below)), loop_(loop), config_(config) {
 }
 
-void ErrorLayer::submit(Request& request) {
+void ErrorLayer::begin(Request& request) {
     if (!config_.enabled || config_.count == 0 || !strikes(request)) {
         below().submit(request);
         return;
@@ -34,7 +34,7 @@ ErrorDevice::ErrorDevice(loop::Loop& loop, uint64_t size_bytes, uint32_t block_b
     geometry_.can_block_status = true;
 }
 
-void ErrorDevice::submit(Request& request) {
+void ErrorDevice::begin(Request& request) {
     request.error_text = "error device";
     finish_soon(loop_, request, status_);
 }

@@ -18,6 +18,8 @@ struct ErrorConfig {
     uint32_t chance_ppm = 1'000'000;
     /// Switches itself off after so many errors.
     std::optional<uint64_t> count;
+
+    friend bool operator==(const ErrorConfig&, const ErrorConfig&) = default;
 };
 
 /// Answers the chosen requests with an error of a chosen class and passes on the rest.
@@ -26,7 +28,7 @@ struct ErrorConfig {
 class ErrorLayer final : public Layer {
   public:
     ErrorLayer(loop::Loop& loop, std::unique_ptr<BlockDevice> below, const ErrorConfig& config);
-    void submit(Request& request) override;
+    void begin(Request& request) override;
 
     /// Takes effect for requests that come from now on.
     void configure(const ErrorConfig& config) { config_ = config; }
@@ -45,7 +47,7 @@ class ErrorDevice final : public BlockDevice {
   public:
     ErrorDevice(loop::Loop& loop, uint64_t size_bytes, uint32_t block_bytes, IoStatus status);
     const Geometry& geometry() const override { return geometry_; }
-    void submit(Request& request) override;
+    void begin(Request& request) override;
 
   private:
     loop::Loop& loop_;

@@ -4,14 +4,6 @@
 #include "loop/loop.h"
 
 namespace braidway::block {
-namespace {
-
-bool is_write(IoOp op) {
-    return op == IoOp::write || op == IoOp::discard || op == IoOp::write_zeroes;
-}
-
-}  // namespace
-
 FlakeyLayer::FlakeyLayer(loop::Loop& loop, std::unique_ptr<BlockDevice> below,
                          const FlakeyConfig& config)
     : Layer(std::move(below)), loop_(loop) {
@@ -29,12 +21,12 @@ bool FlakeyLayer::down_at(Instant now) const {
     return (now - since_).count() % period >= config_.up.count();
 }
 
-void FlakeyLayer::submit(Request& request) {
+void FlakeyLayer::begin(Request& request) {
     if (!config_.enabled || !config_.range.touches(request) || !down_at(loop_.now())) {
         below().submit(request);
         return;
     }
-    if (config_.drop_writes && is_write(request.op)) {
+    if (config_.drop_writes && changes_data(request.op)) {
         finish_soon(loop_, request, IoStatus::ok);
         return;
     }

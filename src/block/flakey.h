@@ -10,14 +10,16 @@ namespace braidway::block {
 /// When a flakey layer is up and down, and what it does to which requests while it is down.
 struct FlakeyConfig {
     bool enabled = true;
-    Duration up = std::chrono::seconds(10);
-    Duration down = std::chrono::seconds(10);
+    Duration up{};
+    Duration down{};  ///< 0: never down.
     IoStatus status = IoStatus::io;
     IoOpSet ops = IoOpSet::all();
     /// While down, say that writes, discards and zeroes were done, and do not do them; `ops` says
     /// what else fails.
     bool drop_writes = false;
     ByteRange range;
+
+    friend bool operator==(const FlakeyConfig&, const FlakeyConfig&) = default;
 };
 
 /// Passes requests for `up`, then fails the chosen ones for `down`, and so on, counted from when it
@@ -27,7 +29,7 @@ struct FlakeyConfig {
 class FlakeyLayer final : public Layer {
   public:
     FlakeyLayer(loop::Loop& loop, std::unique_ptr<BlockDevice> below, const FlakeyConfig& config);
-    void submit(Request& request) override;
+    void begin(Request& request) override;
 
     /// Starts a new `up` period with this configuration.
     void configure(const FlakeyConfig& config);

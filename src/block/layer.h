@@ -2,6 +2,7 @@
 // What the small devices that sit on another device have in common.
 #pragma once
 
+#include <initializer_list>
 #include <memory>
 #include <utility>
 
@@ -35,8 +36,12 @@ class IoOpSet {
   public:
     static constexpr IoOpSet all() { return IoOpSet((1u << io_ops) - 1); }
     constexpr IoOpSet() = default;
+    constexpr IoOpSet(std::initializer_list<IoOp> ops) {
+        for (const IoOp op : ops) add(op);
+    }
     constexpr void add(IoOp op) { bits_ |= bit(op); }
     constexpr bool has(IoOp op) const { return (bits_ & bit(op)) != 0; }
+    constexpr void remove(IoOp op) { bits_ &= ~bit(op); }
     constexpr bool empty() const { return bits_ == 0; }
     friend constexpr bool operator==(IoOpSet, IoOpSet) = default;
 
@@ -50,6 +55,8 @@ class IoOpSet {
 struct ByteRange {
     uint64_t offset_bytes = 0;
     uint64_t length_bytes = UINT64_MAX;  ///< UINT64_MAX: to the end of the device.
+
+    friend bool operator==(const ByteRange&, const ByteRange&) = default;
 
     /// Whether `request` touches it. Operations without a range (flush) always do.
     bool touches(const Request& request) const {

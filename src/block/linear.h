@@ -9,7 +9,9 @@ namespace braidway::block {
 /// The stretch of the device below that a linear device shows.
 struct LinearConfig {
     uint64_t offset_bytes = 0;
-    uint64_t length_bytes = 0;  ///< 0 = to the end.
+    uint64_t length_bytes = UINT64_MAX;  ///< UINT64_MAX: to the end of the device below.
+
+    friend bool operator==(const LinearConfig&, const LinearConfig&) = default;
 };
 
 /// Shows the stretch of the device below that begins at offset_bytes. Like dm-linear.
@@ -22,7 +24,7 @@ class LinearDevice final : public Layer {
     static Result<std::unique_ptr<LinearDevice>> create(std::unique_ptr<BlockDevice> below,
                                                         const LinearConfig& config);
     const Geometry& geometry() const override;
-    void submit(Request& request) override;
+    void begin(Request& request) override;
 
   private:
     LinearDevice(std::unique_ptr<BlockDevice> below, const LinearConfig& config);

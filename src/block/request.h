@@ -125,14 +125,28 @@ class Request : public ListNode<> {
     /// Ends the request at this layer: the top stage hears of it now. Called from the loop (an
     /// operation's `done`) or from a stage's completed(), never inside submit().
     void finish(IoStatus status) {
+        DEBUG_CHECK(!entered(), "a request does not end inside submit()");
         status_ = status;
         top().stage->completed(*this);
     }
+
+    // --- for BlockDevice::submit: how many of them the request is inside of; debug builds only ---
+#ifdef NDEBUG
+    void enter() {}
+    void leave() {}
+#else
+    void enter() { ++entered_; }
+    void leave() { --entered_; }
+    bool entered() const { return entered_ > 0; }
+#endif
 
   private:
     std::array<Frame, limits::frames_max> frames_;
     uint8_t depth_ = 0;
     IoStatus status_ = IoStatus::ok;
+#ifndef NDEBUG
+    uint8_t entered_ = 0;
+#endif
 };
 
 }  // namespace braidway::block

@@ -27,7 +27,7 @@ SplitLayer::~SplitLayer() {
     CHECK(waiting_.empty(), "a device goes only when no request is on it");
 }
 
-void SplitLayer::submit(Request& request) {
+void SplitLayer::begin(Request& request) {
     const uint64_t first = request.offset_bytes / length_bytes_max_;
     const uint64_t last = (request.offset_bytes + request.length_bytes - 1) / length_bytes_max_;
     if (!request.has_data() || first == last) {

@@ -19,7 +19,7 @@ class SplitLayer final : public Layer {
   public:
     SplitLayer(std::unique_ptr<BlockDevice> below, uint32_t length_bytes_max, uint32_t parts);
     ~SplitLayer() override;
-    void submit(Request& request) override;
+    void begin(Request& request) override;
 
   private:
     struct Part final : CompletionStage {

@@ -17,7 +17,7 @@ ZeroDevice::ZeroDevice(loop::Loop& loop, const ZeroConfig& config)
     geometry_.can_block_status = true;
 }
 
-void ZeroDevice::submit(Request& request) {
+void ZeroDevice::begin(Request& request) {
     if (request.op == IoOp::read) {
         if (holes_)
             request.hole = true;

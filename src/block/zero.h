@@ -23,7 +23,7 @@ class ZeroDevice final : public BlockDevice {
   public:
     ZeroDevice(loop::Loop& loop, const ZeroConfig& config);
     const Geometry& geometry() const override { return geometry_; }
-    void submit(Request& request) override;
+    void begin(Request& request) override;
 
   private:
     loop::Loop& loop_;

@@ -18,7 +18,6 @@ namespace braidway::daemon {
 namespace {
 
 /// Workers beside those that followers can take.
-constexpr size_t command_workers = 8;
 /// A request that stops arriving half-way gives its worker back after this.
 constexpr std::chrono::seconds request_timeout(2);
 /// How soon a follower that is gone gives its place back while nothing happens.
@@ -88,7 +87,7 @@ class ApiServer::Implementation {
                      response);
         });
         server_.new_task_queue = [] {
-            constexpr size_t workers = limits::event_followers_max + command_workers;
+            constexpr size_t workers = limits::event_followers_max + limits::api_command_workers;
             return std::make_unique<httplib::ThreadPool>(workers).release();
         };
         thread_ = std::thread([this] { server_.listen_after_bind(); });

@@ -14,10 +14,10 @@
 #include <filesystem>
 #include <utility>
 
+#include "base/limits.h"
+
 namespace braidway::daemon {
 namespace {
-
-constexpr int backlog = 128;
 
 /// A descriptor that is closed at the end of its scope.
 struct Descriptor {
@@ -87,7 +87,7 @@ int open_folder(const std::string& path) {
 
 Result<ApiSocket> ApiSocket::open(const ApiConfig& config) {
     const std::string& path = config.socket;
-    if (const Result<void> fits = check_socket_path(path); !fits)
+    if (const Result<void> fits = exports::check_socket_path(path); !fits)
         return std::unexpected(fits.error());
     const Descriptor folder(open_folder(path));
     if (folder.fd < 0) return socket_error(path, "its folder cannot be opened", errno);
@@ -108,7 +108,7 @@ Result<ApiSocket> ApiSocket::open(const ApiConfig& config) {
     if (::lstat(path.c_str(), &status) != 0) return socket_error(path, "is gone already", errno);
     ApiSocket opened(std::exchange(made.fd, -1), path, status.st_dev, status.st_ino);
     // A umask may have narrowed it.
-    if (::chmod(path.c_str(), config.mode) != 0 || ::listen(opened.fd_, backlog) != 0)
+    if (::chmod(path.c_str(), config.mode) != 0 || ::listen(opened.fd_, limits::api_backlog) != 0)
         return socket_error(path, "cannot be listened on", errno);
     return opened;
 }

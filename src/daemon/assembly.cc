@@ -31,9 +31,6 @@ loop::Backend loop_backend(IoBackend backend) {
     return loop::Backend::automatic;
 }
 
-/// A killed daemon's port is free again within some milliseconds.
-constexpr Duration listen_patience = std::chrono::milliseconds(500);
-
 Error stuck_lane() {
     return {"the lane is stuck in a call of the kernel and did not answer in time", ETIMEDOUT};
 }
@@ -59,7 +56,6 @@ class OneLaneAssembly final : public Assembly {
     template <typename T>
     Result<T> on_lane(std::function<Result<T>()> work);
     Result<Wanted> prepare(const Config& config, const ConfigDiff& diff);
-    Result<std::string> reload_file();
     Result<void> shut_down_locked(Duration timeout);
     std::vector<WantedPath> open_paths(const Config& config, const MapConfig& map,
                                        const std::vector<std::string>& kept);
@@ -72,10 +68,6 @@ class OneLaneAssembly final : public Assembly {
     std::mutex control_;                ///< One reload or shutdown at a time; guards the rest.
     Config config_;
     bool shut_down_ = false;
-    std::mutex report_;  ///< Guards what snapshot() adds.
-    std::string config_file_;
-    uint64_t reloads_ = 0;
-    std::string last_reload_;
 };
 
 /// Runs `work` on the lane. What it captures must live until it has run, even after a time-out.
@@ -119,24 +111,21 @@ Result<Wanted> OneLaneAssembly::prepare(const Config& config, const ConfigDiff& 
     for (const PathConfig& path : config.paths)
         if (!contains(touched, path.name)) wanted.paths_kept.push_back(path.name);
     for (const MapConfig& map : config.maps) {
-        Wanted::Map to{.config = map, .paths = {}};
-        to.fresh = contains(diff.maps_added, map.name);
-        to.changed = std::ranges::find(diff.maps_changed, map.name, &MapChange::name) !=
-                     diff.maps_changed.end();
+        bool changes = contains(diff.maps_added, map.name) ||
+                       std::ranges::find(diff.maps_changed, map.name, &MapChange::name) !=
+                           diff.maps_changed.end();
         for (const GroupConfig& group : map.groups)
             for (const GroupPath& place : group.paths)
-                to.changed = to.changed || contains(touched, place.path);
-        if (!to.fresh && !to.changed) continue;
-        to.paths =
-            open_paths(config, map, to.fresh ? std::vector<std::string>() : wanted.paths_kept);
-        wanted.maps.push_back(std::move(to));
+                changes = changes || contains(touched, place.path);
+        // The paths of a new map are all new: one that another map had is a different one.
+        if (changes) wanted.maps.push_back({map, open_paths(config, map, wanted.paths_kept)});
     }
     // Addresses that are served now are kept, also from an export that leaves in this change.
     std::vector<std::string> served;
     for (const ExportConfig& old : config_.exports)
         for (const Address& address : old.nbd) served.push_back(address.text());
     const auto open = [&](const std::string& name, std::vector<WantedExport>& to) -> Result<void> {
-        auto opened = open_export(*config.find_export(name), served, listen_patience);
+        auto opened = open_export(*config.find_export(name), served, limits::listen_patience);
         if (!opened) return std::unexpected(opened.error());
         for (const Address& address : opened->config.nbd) served.push_back(address.text());
         to.push_back(std::move(*opened));
@@ -161,10 +150,8 @@ Result<void> OneLaneAssembly::begin(Config config) {
     auto wanted = prepare(config, everything);
     if (!wanted) return std::unexpected(wanted.error());
     auto shared = std::make_shared<Wanted>(std::move(*wanted));
-    const uint32_t connections_max = config.daemon.nbd_connections_max;
-    auto applied = on_lane<bool>([this, shared, connections_max]() -> Result<bool> {
-        running_ = std::make_unique<Running>(lane_->loop(), lane_->pool(), stores_, events_,
-                                             connections_max);
+    auto applied = on_lane<bool>([this, shared]() -> Result<bool> {
+        running_ = std::make_unique<Running>(lane_->loop(), lane_->pool(), stores_, events_);
         if (auto done = running_->apply(std::move(*shared)); !done)
             return std::unexpected(done.error());
         return true;
@@ -175,8 +162,6 @@ Result<void> OneLaneAssembly::begin(Config config) {
         return std::unexpected(applied.error());
     }
     config_ = std::move(config);
-    const std::lock_guard report(report_);
-    config_file_ = config_.file;
     return {};
 }
 
@@ -190,61 +175,31 @@ Result<Snapshot> OneLaneAssembly::snapshot() {
     taken->version = version();
     taken->pid = static_cast<uint32_t>(getpid());
     taken->uptime = monotonic_now() - started_;
-    const std::lock_guard lock(report_);
-    taken->config_file = config_file_;
-    taken->reloads = reloads_;
-    taken->last_reload = last_reload_;
     return taken;
 }
 
 Result<std::string> OneLaneAssembly::execute(const Command& command) {
-    if (command.kind == Command::Kind::reload) return reload_file();
     return on_lane<std::string>([this, command]() -> Result<std::string> {
         if (running_ == nullptr) return fail("the daemon is shutting down", ESHUTDOWN);
         return running_->execute(command);
     });
 }
 
-Result<std::string> OneLaneAssembly::reload_file() {
-    std::string file;
-    {
-        const std::lock_guard lock(report_);
-        file = config_file_;
-    }
-    if (file.empty()) return fail("the demo has no configuration file to read again", EINVAL);
-    auto config = load_config(file);
-    if (!config) {
-        const std::lock_guard lock(report_);
-        last_reload_ = problems_text(config.error());
-        return fail(last_reload_, EINVAL);
-    }
-    return reload(std::move(*config));
-}
-
 Result<std::string> OneLaneAssembly::reload(Config config) {
     const std::lock_guard lock(control_);
-    const auto refuse = [this](std::string why, int code) -> Result<std::string> {
-        while (why.ends_with('\n')) why.pop_back();
-        const std::lock_guard report(report_);
-        last_reload_ = why;
-        return fail(std::move(why), code);
-    };
-    if (shut_down_) return refuse("the daemon is shutting down", ESHUTDOWN);
+    if (shut_down_) return fail("the daemon is shutting down", ESHUTDOWN);
     auto diff = diff_configs(config_, config);
-    if (!diff) return refuse(problems_text(diff.error()), EINVAL);
+    if (!diff) return fail(problems_line(diff.error()), EINVAL);
     auto wanted = prepare(config, *diff);
-    if (!wanted) return refuse(wanted.error().message, wanted.error().code);
+    if (!wanted) return std::unexpected(wanted.error());
     auto shared = std::make_shared<Wanted>(std::move(*wanted));
     auto applied = on_lane<bool>([this, shared]() -> Result<bool> {
         if (auto done = running_->apply(std::move(*shared)); !done)
             return std::unexpected(done.error());
         return true;
     });
-    if (!applied) return refuse(applied.error().message, applied.error().code);
+    if (!applied) return std::unexpected(applied.error());
     config_ = std::move(config);
-    const std::lock_guard report(report_);
-    ++reloads_;
-    last_reload_ = "ok: " + diff->summary();
     return diff->summary();
 }
 
@@ -290,7 +245,7 @@ Result<void> OneLaneAssembly::shut_down_locked(Duration timeout) {
         },
         limits::api_deadline);
     // What is still with the kernel (checks) comes back within a moment, or not at all.
-    const Instant last = monotonic_now() + std::chrono::seconds(2);
+    const Instant last = monotonic_now() + limits::shutdown_grace;
     for (bool gone = false; !gone;) {
         auto answer = on_lane<bool>([this]() -> Result<bool> {
             if (running_ == nullptr || running_->gone()) {
@@ -304,7 +259,7 @@ Result<void> OneLaneAssembly::shut_down_locked(Duration timeout) {
         if (gone) break;
         if (monotonic_now() > last)
             return fail("a check of a path is stuck in the kernel", ETIMEDOUT);
-        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        std::this_thread::sleep_for(limits::drain_interval);
     }
     return {};
 }

@@ -138,6 +138,13 @@ std::string ConfigProblem::text() const {
     return text;
 }
 
+std::string problems_line(const ConfigProblems& problems) {
+    std::string text;
+    for (const ConfigProblem& each : problems)
+        text += fmt::format("{}{}", text.empty() ? "" : "; ", each.text());
+    return text;
+}
+
 std::string problems_text(const ConfigProblems& problems) {
     std::string text;
     for (const ConfigProblem& each : problems) text += each.text() + "\n";

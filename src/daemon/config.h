@@ -11,11 +11,14 @@
 
 #include "base/limits.h"
 #include "base/time.h"
-#include "daemon/address.h"
 #include "daemon/control.h"
 #include "daemon/layer_config.h"
+#include "export/nbd_address.h"
 
 namespace braidway::daemon {
+
+/// Where an export listens.
+using Address = exports::NbdAddress;
 
 /// [api]: the control socket.
 struct ApiConfig {
@@ -187,6 +190,9 @@ std::expected<Config, ConfigProblems> parse_config(std::string_view text, const 
 
 /// Reads a configuration file.
 std::expected<Config, ConfigProblems> load_config(const std::string& file);
+
+/// The problems on one line, for the log and for answers.
+std::string problems_line(const ConfigProblems& problems);
 
 /// The problems as lines of text.
 std::string problems_text(const ConfigProblems& problems);

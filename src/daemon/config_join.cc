@@ -119,7 +119,8 @@ void check_addresses(const Draft& draft, ProblemList& problems) {
                     fmt::format("'{}' is the control socket (api.socket)", address.text()));
             if (address.kind == Address::Kind::unix_socket) continue;
             for (const auto& [text, other] : listeners)
-                if (*other.address != address && addresses_collide(*other.address, address))
+                if (*other.address != address &&
+                    exports::addresses_collide(*other.address, address))
                     problems.add(each.line, key,
                                  fmt::format("'{}' and '{}' of export '{}' cannot both be "
                                              "listened on",

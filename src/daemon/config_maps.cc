@@ -9,8 +9,6 @@
 namespace braidway::daemon {
 namespace {
 
-constexpr uint32_t export_block_bytes_max = 65536;  // As the NBD protocol says.
-
 std::optional<GroupPath> read_group_path(const toml::node& node, TableReader& group,
                                          const std::string& place) {
     if (const auto* name = node.as_string()) return GroupPath{name->get(), std::nullopt};
@@ -103,10 +101,10 @@ void read_addresses(TableReader& reader, ExportConfig& made, const Draft& draft)
             reader.problems().add(line_of(node), place, fmt::format("expected {}", expected));
             continue;
         }
-        Result<Address> address = parse_address(text->get());
+        Result<Address> address = exports::NbdAddress::parse(text->get());
         if (address && address->kind == Address::Kind::unix_socket) {
             address->path = resolve_file(address->path, draft);
-            if (const Result<void> fits = check_socket_path(address->path); !fits)
+            if (const Result<void> fits = exports::check_socket_path(address->path); !fits)
                 address = std::unexpected(fits.error());
         }
         if (!address)
@@ -156,7 +154,7 @@ void read_export(TableReader& reader, const std::string& name, Draft& draft) {
     if (made.description.size() > limits::nbd_string_bytes_max)
         reader.problem("description", fmt::format("is too long; expected at most {} bytes",
                                                   limits::nbd_string_bytes_max));
-    if (const auto block = reader.size("minimum_block", 1, export_block_bytes_max);
+    if (const auto block = reader.size("minimum_block", 1, limits::nbd_minimum_block_max);
         block && power_of_two(reader, "minimum_block", *block))
         made.minimum_block = static_cast<uint32_t>(*block);
     if (const auto payload = reader.size("maximum_payload", 65536, limits::payload_bytes_max);

@@ -11,10 +11,6 @@
 namespace braidway::daemon {
 namespace {
 
-constexpr uint64_t device_bytes_max = uint64_t{1} << 62;
-constexpr uint32_t block_bytes_min = 512;
-constexpr uint32_t block_bytes_max = 65536;
-
 void read_device(TableReader& reader, PathConfig& path, const Draft& draft) {
     const bool missing = !reader.has("device");
     const std::optional<std::string> text = reader.text("device");
@@ -42,7 +38,7 @@ void read_device(TableReader& reader, PathConfig& path, const Draft& draft) {
     } else if (scheme == "zero" || scheme == "error") {
         const Result<uint64_t> size = parse_size(rest);
         if (!size) return reader.problem("device", size.error().message);
-        if (*size == 0 || *size > device_bytes_max)
+        if (*size == 0 || *size > limits::device_bytes_max)
             return reader.problem("device", fmt::format("'{}' is no size for a device", rest));
         path.device = {
             .kind = scheme == "zero" ? DeviceConfig::Kind::zero : DeviceConfig::Kind::error,
@@ -131,7 +127,8 @@ void read_path(TableReader& reader, const std::string& name, Draft& draft) {
     read_device(reader, path, draft);
     read_layers(reader, path);
     path.read_only = reader.boolean("read_only").value_or(false);
-    if (const auto block = reader.size("block_size", block_bytes_min, block_bytes_max);
+    if (const auto block =
+            reader.size("block_size", limits::block_bytes_min, limits::block_bytes_max);
         block && power_of_two(reader, "block_size", *block))
         path.block_bytes = static_cast<uint32_t>(*block);
     draft.path_keys.push_back(read_inherited_keys(reader));

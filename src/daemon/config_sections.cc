@@ -13,14 +13,11 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr Duration interval_min = 10ms;
-constexpr Duration interval_max = 24h;
-
 std::optional<IoTimeout> read_io_timeout(TableReader& reader) {
     const toml::node* node = reader.node("io_timeout");
     if (node != nullptr && node->is_string() && node->as_string()->get() == "off")
         return IoTimeout{};
-    const auto length = reader.duration("io_timeout", interval_min, interval_max);
+    const auto length = reader.duration("io_timeout", limits::interval_min, limits::interval_max);
     if (!length) return std::nullopt;
     return IoTimeout{length};
 }
@@ -34,7 +31,7 @@ void read_api(TableReader& reader, Draft& draft) {
         api.socket =
             resolve_file(socket->starts_with("unix:") ? socket->substr(5) : *socket, draft);
         if (socket->empty()) reader.problem("socket", "expected the name of a socket file");
-        if (const Result<void> fits = check_socket_path(api.socket); !fits)
+        if (const Result<void> fits = exports::check_socket_path(api.socket); !fits)
             reader.problem("socket", fits.error().message);
     }
     if (const std::optional<std::string> mode = reader.text("mode")) {
@@ -88,9 +85,12 @@ InheritedKeys read_inherited_keys(TableReader& reader) {
     keys.checker = reader.choice<CheckConfig::Checker>(
         "checker",
         {{"directio", CheckConfig::Checker::directio}, {"none", CheckConfig::Checker::none}});
-    keys.polling_interval = reader.duration("polling_interval", interval_min, interval_max);
-    keys.max_polling_interval = reader.duration("max_polling_interval", interval_min, interval_max);
-    keys.checker_timeout = reader.duration("checker_timeout", interval_min, interval_max);
+    keys.polling_interval =
+        reader.duration("polling_interval", limits::interval_min, limits::interval_max);
+    keys.max_polling_interval =
+        reader.duration("max_polling_interval", limits::interval_min, limits::interval_max);
+    keys.checker_timeout =
+        reader.duration("checker_timeout", limits::interval_min, limits::interval_max);
     keys.io_timeout = read_io_timeout(reader);
     if (keys.polling_interval && keys.max_polling_interval &&
         *keys.max_polling_interval < *keys.polling_interval)
@@ -111,7 +111,7 @@ std::optional<NoPathConfig> read_no_path(TableReader& reader) {
                                         text == nullptr ? "this value" : "'" + text->get() + "'"));
         return std::nullopt;
     }
-    const auto length = reader.duration(key, interval_min, 30 * interval_max);
+    const auto length = reader.duration(key, limits::interval_min, 30 * limits::interval_max);
     if (!length) return std::nullopt;
     return NoPathConfig{true, length};
 }

@@ -8,15 +8,6 @@
 namespace braidway::daemon {
 namespace {
 
-exports::NbdAddress nbd_address(const Address& address) {
-    exports::NbdAddress made;
-    made.is_unix = address.kind == Address::Kind::unix_socket;
-    made.path = address.path;
-    made.host = address.host;
-    made.port = address.port;
-    return made;
-}
-
 exports::NbdExportOptions options_of(const ExportConfig& config, Volume& volume) {
     exports::NbdExportOptions options;
     options.name = config.name;
@@ -39,7 +30,7 @@ Result<WantedExport> open_export(const ExportConfig& config, const std::vector<s
     WantedExport wanted{.config = config, .listens = {}};
     for (const Address& address : config.nbd) {
         exports::NbdListen& listen = wanted.listens.emplace_back();
-        listen.address = nbd_address(address);
+        listen.address = address;
         if (std::ranges::find(served, address.text()) != served.end()) continue;
         auto sockets = exports::open_nbd_sockets(listen.address, patience);
         if (!sockets)
@@ -50,11 +41,8 @@ Result<WantedExport> open_export(const ExportConfig& config, const std::vector<s
     return wanted;
 }
 
-Exports::Exports(loop::Loop& loop, memory::BufferPool& pool, EventSink& events,
-                 uint32_t connections_max)
-    : events_(events),
-      pool_(pool),
-      server_(loop, pool, *this, {.connections_max = connections_max}) {
+Exports::Exports(loop::Loop& loop, memory::BufferPool& pool, EventSink& events)
+    : events_(events), pool_(pool), server_(loop, pool, *this) {
 }
 
 Exports::~Exports() = default;

@@ -33,8 +33,7 @@ Result<WantedExport> open_export(const ExportConfig& config, const std::vector<s
 /// Threads: the lane's.
 class Exports final : private exports::NbdObserver {
   public:
-    Exports(loop::Loop& loop, memory::BufferPool& pool, EventSink& events,
-            uint32_t connections_max);
+    Exports(loop::Loop& loop, memory::BufferPool& pool, EventSink& events);
     ~Exports();
 
     /// Whether `config` can be served from a map with `geometry`; add() relies on it.

@@ -36,7 +36,7 @@ Result<void> check_values(const LayerConfig& layer) {
     };
     if (ends_too_late(layer.error.range.offset_bytes, layer.error.range.length_bytes) ||
         ends_too_late(layer.flakey.range.offset_bytes, layer.flakey.range.length_bytes) ||
-        ends_too_late(layer.linear.offset_bytes, layer.linear.length_bytes.value_or(UINT64_MAX)))
+        ends_too_late(layer.linear.offset_bytes, layer.linear.length_bytes))
         return fail("length: offset and length together are too large", EINVAL);
     if (layer.kind == LayerKind::flakey && layer.enabled && layer.flakey.down == Duration(0) &&
         layer.flakey.up == Duration(0))
@@ -84,7 +84,7 @@ Result<void> set_layer_parameters(LayerConfig& layer,
                                  names(parameters, "drop_writes");
     if (flakey_features) {
         changed.flakey.drop_writes = false;
-        if (!names(parameters, "ops")) changed.flakey.ops.bits = 0;
+        if (!names(parameters, "ops")) changed.flakey.ops = {};
     }
     for (const Command::Parameter& given : parameters) {
         const auto table = layer_parameters(layer.kind);
@@ -100,8 +100,8 @@ Result<void> set_layer_parameters(LayerConfig& layer,
             return fail(fmt::format("{}: {}", given.key, set.error().message), EINVAL);
     }
     // Without any of them everything fails.
-    if (flakey_features && changed.flakey.ops.bits == 0 && !changed.flakey.drop_writes)
-        changed.flakey.ops = OpSet{};
+    if (flakey_features && changed.flakey.ops.empty() && !changed.flakey.drop_writes)
+        changed.flakey.ops = block::IoOpSet::all();
     if (const Result<void> good = check_values(changed); !good) return good;
     layer = changed;
     return {};

@@ -13,6 +13,10 @@
 #include "base/error.h"
 #include "base/io.h"
 #include "base/time.h"
+#include "block/delay.h"
+#include "block/error.h"
+#include "block/flakey.h"
+#include "block/linear.h"
 #include "daemon/control.h"
 
 namespace braidway::daemon {
@@ -25,71 +29,16 @@ enum class LayerKind : uint8_t {
     linear,  ///< A part of the device below, as dm-linear. Cannot be switched at run time.
 };
 
-/// A set of IoOps, one bit each.
-struct OpSet {
-    uint8_t bits = (1u << io_ops) - 1;  ///< All of them.
-
-    bool has(IoOp op) const { return (bits & (1u << static_cast<unsigned>(op))) != 0; }
-    friend bool operator==(OpSet, OpSet) = default;
-};
-
-/// The bytes that error and flakey apply to.
-struct ByteRange {
-    uint64_t offset_bytes = 0;
-    uint64_t length_bytes = UINT64_MAX;  ///< UINT64_MAX: to the end of the device.
-
-    friend bool operator==(ByteRange, ByteRange) = default;
-};
-
-/// How long I/O of each sort waits. Parameters: read, write, flush, other, jitter.
-struct DelayParameters {
-    Duration read{}, write{}, flush{}, other{};
-    Duration jitter{};  ///< Up to this much is added, evenly spread.
-
-    friend bool operator==(const DelayParameters&, const DelayParameters&) = default;
-};
-
-/// Which I/O fails, and how. Parameters: class, ops, offset, length, blocks, chance, count.
-struct ErrorParameters {
-    IoStatus status = IoStatus::io;
-    OpSet ops;
-    ByteRange range;
-    uint32_t chance_ppm = 1'000'000;  ///< How many of a million such I/Os fail.
-    std::optional<uint64_t> count;    ///< So many fail, then none; nothing = all.
-
-    friend bool operator==(const ErrorParameters&, const ErrorParameters&) = default;
-};
-
-/// Up for a while, then down for a while, and so on. Parameters: up, down, class, ops, error_reads,
-/// error_writes, drop_writes, offset, length, blocks.
-struct FlakeyParameters {
-    Duration up{};
-    Duration down{};
-    IoStatus status = IoStatus::io;
-    OpSet ops;  ///< What fails while it is down.
-    /// While down, writes are forgotten and answered with success; ops does not hold write then.
-    bool drop_writes = false;
-    ByteRange range;
-
-    friend bool operator==(const FlakeyParameters&, const FlakeyParameters&) = default;
-};
-
-/// The part that shows. Parameters: offset, length.
-struct LinearParameters {
-    uint64_t offset_bytes = 0;
-    std::optional<uint64_t> length_bytes;  ///< Nothing: to the end.
-
-    friend bool operator==(const LinearParameters&, const LinearParameters&) = default;
-};
-
 /// One small device; only the parameters of its kind matter.
 struct LayerConfig {
     LayerKind kind = LayerKind::delay;
     bool enabled = true;
-    DelayParameters delay;
-    ErrorParameters error;
-    FlakeyParameters flakey;
-    LinearParameters linear;
+    block::DelayConfig delay;  ///< Parameters: read, write, flush, other, jitter.
+    block::ErrorConfig error;  ///< class, ops, offset, length, blocks, chance, count.
+    /// up, down, class, ops, error_reads, error_writes, drop_writes, offset, length, blocks. With
+    /// drop_writes, ops does not hold write.
+    block::FlakeyConfig flakey;
+    block::LinearConfig linear;  ///< offset, length.
 
     friend bool operator==(const LayerConfig&, const LayerConfig&) = default;
 };

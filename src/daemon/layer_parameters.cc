@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "base/limits.h"
 #include "base/units.h"
 #include "daemon/words.h"
 
@@ -14,7 +15,6 @@ namespace braidway::daemon {
 namespace {
 
 constexpr uint64_t block_bytes = 512;  // The unit of `blocks`, as in device-mapper tables.
-constexpr Duration delay_max = std::chrono::hours(1);
 
 std::string duration_text(Duration length) {
     struct Unit {
@@ -42,7 +42,7 @@ std::string size_text(uint64_t bytes) {
 Result<void> read_duration(Duration& target, std::string_view value) {
     const Result<Duration> length = parse_duration(value);
     if (!length) return std::unexpected(length.error());
-    if (*length > delay_max)
+    if (*length > limits::delay_max)
         return fail(fmt::format("'{}' is too long; expected at most 1 h", value));
     target = *length;
     return {};
@@ -76,32 +76,32 @@ Result<void> read_status(IoStatus& target, std::string_view value) {
                             did_you_mean(value, known), fmt::join(known, ", ")));
 }
 
-Result<void> read_ops(OpSet& target, std::string_view value) {
-    uint8_t bits = 0;
+Result<void> read_ops(block::IoOpSet& target, std::string_view value) {
+    block::IoOpSet ops;
     std::vector<std::string> known{"all", "none"};
     for (unsigned at = 0; at < io_ops; ++at) known.emplace_back(io_op_name(static_cast<IoOp>(at)));
     for (const std::string& word : split_words(value, ',')) {
         if (word == "none") continue;
         if (word == "all") {
-            bits = OpSet{}.bits;
+            ops = block::IoOpSet::all();
             continue;
         }
         const std::optional<IoOp> op = io_op_from_name(word);
         if (!op)
             return fail(fmt::format("'{}' is no operation{}; expected some of {}", word,
                                     did_you_mean(word, known), fmt::join(known, ", ")));
-        bits = static_cast<uint8_t>(bits | (1u << static_cast<unsigned>(*op)));
+        ops.add(*op);
     }
-    if (bits == 0 && value != "none")
+    if (ops.empty() && value != "none")
         return fail(
             fmt::format("no operation is named; expected some of {}", fmt::join(known, ", ")));
-    target.bits = bits;
+    target = ops;
     return {};
 }
 
-std::string ops_text(OpSet ops) {
-    if (ops == OpSet{}) return "all";
-    if (ops.bits == 0) return "none";
+std::string ops_text(block::IoOpSet ops) {
+    if (ops == block::IoOpSet::all()) return "all";
+    if (ops.empty()) return "none";
     std::vector<std::string_view> names;
     for (unsigned at = 0; at < io_ops; ++at)
         if (const auto op = static_cast<IoOp>(at); ops.has(op)) names.push_back(io_op_name(op));
@@ -125,7 +125,7 @@ std::string length_text(uint64_t length_bytes) {
 }
 
 /// "100-200" (both included) or "100": numbers of 512-byte blocks.
-Result<void> read_blocks(ByteRange& target, std::string_view value) {
+Result<void> read_blocks(block::ByteRange& target, std::string_view value) {
     const size_t dash = value.find('-');
     const std::string_view first_text = value.substr(0, dash);
     const std::string_view last_text =
@@ -226,22 +226,21 @@ const std::array error_table{
 };
 
 /// dm-flakey's error_reads and error_writes, as the set of operations that fail.
-Result<void> read_error_ops(LayerConfig& to, Text value, OpSet reads_or_writes) {
+Result<void> read_error_ops(LayerConfig& to, Text value,
+                            std::initializer_list<IoOp> reads_or_writes) {
     bool on = false;
     if (const Result<void> read = read_bool(on, value); !read) return read;
-    const unsigned chosen = to.flakey.ops.bits;
-    to.flakey.ops.bits = static_cast<uint8_t>(on ? chosen | reads_or_writes.bits
-                                                 : chosen & ~unsigned{reads_or_writes.bits});
+    for (const IoOp op : reads_or_writes)
+        if (on)
+            to.flakey.ops.add(op);
+        else
+            to.flakey.ops.remove(op);
     return {};
 }
 
-constexpr uint8_t bit(IoOp op) {
-    return static_cast<uint8_t>(1u << static_cast<unsigned>(op));
-}
-constexpr OpSet read_ops_set{
-    static_cast<uint8_t>(bit(IoOp::read) | bit(IoOp::block_status) | bit(IoOp::cache))};
-constexpr OpSet write_ops_set{static_cast<uint8_t>(bit(IoOp::write) | bit(IoOp::flush) |
-                                                   bit(IoOp::discard) | bit(IoOp::write_zeroes))};
+constexpr std::initializer_list<IoOp> reading_ops{IoOp::read, IoOp::block_status, IoOp::cache};
+constexpr std::initializer_list<IoOp> writing_ops{IoOp::write, IoOp::flush, IoOp::discard,
+                                                  IoOp::write_zeroes};
 
 const std::array flakey_table{
     LayerParameter{"up", [](Layer& to, Text value) { return read_duration(to.flakey.up, value); },
@@ -255,10 +254,10 @@ const std::array flakey_table{
     LayerParameter{"ops", [](Layer& to, Text value) { return read_ops(to.flakey.ops, value); },
                    [](const Layer& of) { return ops_text(of.flakey.ops); }},
     LayerParameter{"error_reads",
-                   [](Layer& to, Text value) { return read_error_ops(to, value, read_ops_set); },
+                   [](Layer& to, Text value) { return read_error_ops(to, value, reading_ops); },
                    [](const Layer&) { return std::string(); }},
     LayerParameter{"error_writes",
-                   [](Layer& to, Text value) { return read_error_ops(to, value, write_ops_set); },
+                   [](Layer& to, Text value) { return read_error_ops(to, value, writing_ops); },
                    [](const Layer&) { return std::string(); }},
     LayerParameter{
         "drop_writes",
@@ -281,16 +280,9 @@ const std::array linear_table{
     LayerParameter{"offset",
                    [](Layer& to, Text value) { return read_size(to.linear.offset_bytes, value); },
                    [](const Layer& of) { return size_text(of.linear.offset_bytes); }},
-    LayerParameter{
-        "length",
-        [](Layer& to, Text value) -> Result<void> {
-            uint64_t length = 0;
-            if (const Result<void> read = read_length(length, value); !read) return read;
-            to.linear.length_bytes.reset();
-            if (length != UINT64_MAX) to.linear.length_bytes = length;
-            return {};
-        },
-        [](const Layer& of) { return length_text(of.linear.length_bytes.value_or(UINT64_MAX)); }},
+    LayerParameter{"length",
+                   [](Layer& to, Text value) { return read_length(to.linear.length_bytes, value); },
+                   [](const Layer& of) { return length_text(of.linear.length_bytes); }},
 };
 
 }  // namespace

@@ -9,42 +9,11 @@
 namespace braidway::daemon {
 namespace {
 
-block::IoOpSet op_set(const OpSet& ops) {
-    block::IoOpSet set;
-    for (unsigned op = 0; op < io_ops; ++op)
-        if (ops.has(static_cast<IoOp>(op))) set.add(static_cast<IoOp>(op));
-    return set;
-}
-
-block::DelayConfig delay_config(const LayerConfig& layer) {
-    const DelayParameters& from = layer.delay;
-    return {.enabled = layer.enabled,
-            .read = from.read,
-            .write = from.write,
-            .flush = from.flush,
-            .other = from.other,
-            .jitter = from.jitter};
-}
-
-block::ErrorConfig error_config(const LayerConfig& layer) {
-    const ErrorParameters& from = layer.error;
-    return {.enabled = layer.enabled,
-            .status = from.status,
-            .ops = op_set(from.ops),
-            .range = {from.range.offset_bytes, from.range.length_bytes},
-            .chance_ppm = from.chance_ppm,
-            .count = from.count};
-}
-
-block::FlakeyConfig flakey_config(const LayerConfig& layer) {
-    const FlakeyParameters& from = layer.flakey;
-    return {.enabled = layer.enabled,
-            .up = from.up,
-            .down = from.down,
-            .status = from.status,
-            .ops = op_set(from.ops),
-            .drop_writes = from.drop_writes,
-            .range = {from.range.offset_bytes, from.range.length_bytes}};
+/// What a device is given: the layer's own parameters, and whether they count.
+template <typename Config>
+Config switched(Config config, const LayerConfig& layer) {
+    config.enabled = layer.enabled;
+    return config;
 }
 
 }  // namespace
@@ -115,30 +84,28 @@ Result<std::unique_ptr<block::BlockDevice>> PathUnit::add_layer(
     std::unique_ptr<block::BlockDevice> device;
     switch (config.kind) {
         case LayerKind::delay: {
-            auto delay =
-                std::make_unique<block::DelayLayer>(loop_, std::move(below), delay_config(config));
+            auto delay = std::make_unique<block::DelayLayer>(loop_, std::move(below),
+                                                             switched(config.delay, config));
             layer.delay = delay.get();
             device = std::move(delay);
             break;
         }
         case LayerKind::error: {
-            auto error =
-                std::make_unique<block::ErrorLayer>(loop_, std::move(below), error_config(config));
+            auto error = std::make_unique<block::ErrorLayer>(loop_, std::move(below),
+                                                             switched(config.error, config));
             layer.error = error.get();
             device = std::move(error);
             break;
         }
         case LayerKind::flakey: {
             auto flakey = std::make_unique<block::FlakeyLayer>(loop_, std::move(below),
-                                                               flakey_config(config));
+                                                               switched(config.flakey, config));
             layer.flakey = flakey.get();
             device = std::move(flakey);
             break;
         }
         case LayerKind::linear: {
-            auto linear = block::LinearDevice::create(
-                std::move(below), {.offset_bytes = config.linear.offset_bytes,
-                                   .length_bytes = config.linear.length_bytes.value_or(0)});
+            auto linear = block::LinearDevice::create(std::move(below), config.linear);
             if (!linear) return std::unexpected(linear.error());
             device = std::move(*linear);
             break;
@@ -168,13 +135,13 @@ void PathUnit::apply(size_t layer) {
     const Layer& changed = layers_[layer];
     switch (changed.config.kind) {
         case LayerKind::delay:
-            changed.delay->configure(delay_config(changed.config));
+            changed.delay->configure(switched(changed.config.delay, changed.config));
             break;
         case LayerKind::error:
-            changed.error->configure(error_config(changed.config));
+            changed.error->configure(switched(changed.config.error, changed.config));
             break;
         case LayerKind::flakey:
-            changed.flakey->configure(flakey_config(changed.config));
+            changed.flakey->configure(switched(changed.config.flakey, changed.config));
             break;
         case LayerKind::linear:
             break;

@@ -7,16 +7,10 @@
 
 #include <algorithm>
 
-#include "base/units.h"
-#include "daemon/words.h"
-
 namespace braidway::daemon {
 namespace {
 
 using multipath::Action;
-
-constexpr Duration sweep_interval = std::chrono::milliseconds(20);
-constexpr Duration drain_interval = std::chrono::milliseconds(2);
 
 /// How the daemon tells of a map's action.
 struct Telling {
@@ -67,11 +61,11 @@ struct Running::Flush final : block::CompletionStage {
 };
 
 Running::Running(loop::Loop& loop, memory::BufferPool& pool, path::FileStores& stores,
-                 EventSink& events, uint32_t connections_max)
+                 EventSink& events)
     : loop_(loop),
       events_(events),
       surroundings_{loop, pool, stores, *this},
-      exports_(loop, pool, events, connections_max) {
+      exports_(loop, pool, events) {
     sweep_timer_.owner = drain_timer_.owner = this;
     sweep_timer_.fire = [](loop::Timer& timer, Instant) {
         static_cast<Running*>(timer.owner)->sweep();
@@ -132,8 +126,7 @@ Result<void> Running::apply(Wanted wanted) {
     }
     for (const std::string& name : wanted.exports_removed)
         exports_.remove(name, [this] { sweep(); });
-    for (Prepared& step : prepared)
-        if (auto done = step.volume->commit(std::move(step.change), graveyard_); !done) return done;
+    for (Prepared& step : prepared) step.volume->commit(std::move(step.change), graveyard_);
     for (auto& volume : fresh) {
         for (const auto& unit : volume->units()) tell_path_opened(*unit);
         volumes_.push_back(std::move(volume));
@@ -151,7 +144,11 @@ Result<void> Running::apply(Wanted wanted) {
     }
     for (WantedExport& added : wanted.exports_added) {
         Volume& volume = *find_volume(added.config.map);
-        if (auto done = exports_.add(std::move(added), volume); !done) return done;
+        // Its sockets are open and its values are checked; what can still fail is not worth half a
+        // change.
+        const std::string map = added.config.map;
+        if (auto done = exports_.add(std::move(added), volume); !done)
+            tell(Severity::critical, "export-lost", map, "", done.error().message);
     }
     sweep();
     return {};
@@ -160,20 +157,19 @@ Result<void> Running::apply(Wanted wanted) {
 Result<void> Running::build(Wanted& wanted, std::vector<Prepared>& prepared,
                             std::vector<std::unique_ptr<Volume>>& fresh) {
     for (Wanted::Map& map : wanted.maps) {
-        if (map.fresh) {
+        Volume* running = find_volume(map.config.name);
+        if (running == nullptr) {
             auto volume = Volume::create(surroundings_, map.config, std::move(map.paths));
             if (!volume) return std::unexpected(volume.error());
             fresh.push_back(std::move(*volume));
-        } else if (map.changed) {
-            Volume* volume = find_volume(map.config.name);
-            CHECK(volume != nullptr, "a map that is changed is there");
+        } else {
             for (WantedPath& path : map.paths)
                 if (std::ranges::find(wanted.paths_kept, path.config.name) !=
                     wanted.paths_kept.end())
-                    path.kept = volume->find_path(path.config.name);
-            auto change = volume->prepare(map.config, std::move(map.paths));
+                    path.kept = running->find_path(path.config.name);
+            auto change = running->prepare(map.config, std::move(map.paths));
             if (!change) return std::unexpected(change.error());
-            prepared.push_back({volume, std::move(*change)});
+            prepared.push_back({running, std::move(*change)});
         }
     }
     for (const auto* exports : {&wanted.exports_added, &wanted.exports_changed})
@@ -191,8 +187,8 @@ void Running::remove_maps(const std::vector<std::string>& names) {
         const auto found = std::ranges::find_if(
             volumes_, [&](const auto& volume) { return volume->name() == name; });
         CHECK(found != volumes_.end(), "a map that is removed is there");
-        // Its clients are being drained; what is held waits for nobody any more.
-        (*found)->map().shut_down_held();
+        // Its clients are being drained; nothing is held any more, neither now nor later.
+        (*found)->map().shut_down();
         closing_.push_back(std::move(*found));
         volumes_.erase(found);
     }
@@ -214,7 +210,7 @@ void Running::sweep() {
         return true;
     });
     const bool clean = graveyard_.sweep() && closing_.empty();
-    if (!clean) loop_.arm_after(sweep_timer_, sweep_interval);
+    if (!clean) loop_.arm_after(sweep_timer_, limits::sweep_interval);
 }
 
 // --- commands ---------------------------------------------------------------------------------
@@ -372,9 +368,9 @@ void Running::drain_step(Instant now) {
             return;
         }
         aborted_ = true;
-        drain_deadline_ = now + std::chrono::seconds(1);
+        drain_deadline_ = now + limits::shutdown_grace;
     }
-    loop_.arm(drain_timer_, now + drain_interval);
+    loop_.arm(drain_timer_, now + limits::drain_interval);
 }
 
 /// Answers what is held and flushes, once for each map, as soon as nothing else is on it; one map

@@ -20,11 +20,9 @@ struct Wanted {
     struct Map {
         MapConfig config;
         std::vector<WantedPath> paths;  ///< In table order; `kept` is filled in on the lane.
-        bool fresh = false;             ///< Not there yet.
-        bool changed = false;           ///< There, and its table or a path is to be changed.
     };
     Config config;
-    std::vector<Map> maps;
+    std::vector<Map> maps;  ///< Those that are new, or whose table or a path of theirs changes.
     std::vector<std::string> maps_removed;
     std::vector<std::string> exports_removed;
     std::vector<WantedExport> exports_added;
@@ -39,8 +37,8 @@ struct Wanted {
 /// Threads: the lane's.
 class Running final : private map::MapObserver {
   public:
-    Running(loop::Loop& loop, memory::BufferPool& pool, path::FileStores& stores, EventSink& events,
-            uint32_t connections_max);
+    Running(loop::Loop& loop, memory::BufferPool& pool, path::FileStores& stores,
+            EventSink& events);
     ~Running();
 
     /// Applies `wanted`, or changes nothing and says why.

@@ -154,12 +154,7 @@ Result<std::unique_ptr<Volume>> Volume::create(const Surroundings& surroundings,
     if (!map) return std::unexpected(map.error());
     volume->map_ = std::move(*map);
     volume->map_->set_failure_listener(&volume->monitor_);
-    for (uint32_t index = 0; index < units.size(); ++index) {
-        volume->watch(*units[index], index);
-        // The first look is at once, so that nobody waits an interval for a path that is bad.
-        if (check_config(units[index]->config()).enabled)
-            volume->find_checker(*units[index])->check_now();
-    }
+    for (uint32_t index = 0; index < units.size(); ++index) volume->watch(*units[index], index);
     return volume;
 }
 
@@ -174,7 +169,10 @@ void Volume::watch(PathUnit& unit, uint32_t index) {
                                    found.mode == path::FileMode::buffered);
             },
             [this, &unit] { map_->set_store(index_of(unit), unit.store()); });
-    monitor_.add(unit.path(), std::move(reviver), check_config(unit.config()), index, *map_);
+    const monitor::CheckConfig config = check_config(unit.config());
+    monitor_.add(unit.path(), std::move(reviver), config, index, *map_);
+    // The first look is at once, so that nobody waits an interval for a path that is bad.
+    if (config.enabled) monitor_.find(unit.path())->check_now();
 }
 
 void Volume::number_checkers() {
@@ -243,18 +241,25 @@ Result<Volume::Change> Volume::prepare(const MapConfig& config, std::vector<Want
         change.fresh.push_back(std::move(*unit));
     }
     change.paths = std::move(paths);
+    // A brain that is thrown away says whether the map's own will take the table.
+    const map::MapConfig made = map_config(config, change.units(), map_->geometry());
+    if (auto good = multipath::Multipath::create(made.table, surroundings_.loop.now()); !good)
+        return fail(fmt::format("map {}: {}", name(), good.error().message), EINVAL);
     return change;
 }
 
-Result<void> Volume::commit(Change change, Graveyard& graveyard) {
-    std::vector<PathUnit*> units;
-    for (size_t at = 0; at < change.paths.size(); ++at)
-        units.push_back(change.fresh[at] != nullptr ? change.fresh[at].get()
-                                                    : change.paths[at].kept);
-    if (auto taken =
-            map_->replace(map_config(change.config, units, map_->geometry()), members_of(units));
-        !taken)
-        return fail(fmt::format("map {}: {}", name(), taken.error().message), taken.error().code);
+std::vector<PathUnit*> Volume::Change::units() const {
+    std::vector<PathUnit*> all;
+    for (size_t at = 0; at < paths.size(); ++at)
+        all.push_back(fresh[at] != nullptr ? fresh[at].get() : paths[at].kept);
+    return all;
+}
+
+void Volume::commit(Change change, Graveyard& graveyard) {
+    const std::vector<PathUnit*> units = change.units();
+    const auto taken =
+        map_->replace(map_config(change.config, units, map_->geometry()), members_of(units));
+    CHECK(taken.has_value(), "prepare() has shown the table to a brain");
     std::vector<std::unique_ptr<PathUnit>> before = std::move(units_);
     units_.clear();
     for (size_t at = 0; at < change.paths.size(); ++at) {
@@ -274,7 +279,6 @@ Result<void> Volume::commit(Change change, Graveyard& graveyard) {
     for (uint32_t index = 0; index < units_.size(); ++index)
         if (monitor_.find(units_[index]->path()) == nullptr) watch(*units_[index], index);
     number_checkers();
-    return {};
 }
 
 void Volume::bury(Graveyard& graveyard) {

@@ -55,6 +55,9 @@ class Volume {
         MapConfig config;
         std::vector<WantedPath> paths;
         std::vector<std::unique_ptr<PathUnit>> fresh;  ///< In table order, null for kept ones.
+
+        /// The map's paths after it, in table order.
+        std::vector<PathUnit*> units() const;
     };
 
     /// Errors: no path works; paths that do not agree in size or block size; paths on different
@@ -80,7 +83,7 @@ class Volume {
     /// can do less than what clients were told.
     Result<Change> prepare(const MapConfig& config, std::vector<WantedPath> paths);
     /// Applies it. What is no longer used goes to `graveyard`.
-    Result<void> commit(Change change, Graveyard& graveyard);
+    void commit(Change change, Graveyard& graveyard);
     /// Stops the checkers and hands the paths over; the map must be idle or about to be destroyed.
     void bury(Graveyard& graveyard);
 

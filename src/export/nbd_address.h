@@ -1,71 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where an NBD server listens, and the sockets it listens with.
+// Where an export listens, as users write it. Pure text: sockets are in nbd_socket.h.
 #pragma once
-
-#include <sys/types.h>
 
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "base/error.h"
-#include "base/time.h"
-#include "export/owned_fd.h"
 
 namespace braidway::exports {
 
-/// "unix:/run/db.sock", "tcp:127.0.0.1:10809", "tcp:[::1]:10809", "tcp:localhost".
+/// A unix socket or a TCP host and port.
 struct NbdAddress {
+    enum class Kind : uint8_t { unix_socket, tcp };
     static constexpr uint16_t port_default = 10809;
 
-    bool is_unix = false;
-    std::string path;      ///< unix
-    uint32_t mode = 0600;  ///< unix: permissions of the socket file.
-    std::string host;      ///< tcp; empty or "*" = every address of this machine.
-    uint16_t port = port_default;
+    Kind kind = Kind::unix_socket;
+    std::string path;  ///< unix_socket.
+    std::string host;  ///< tcp: a name or number, without brackets; empty = every address.
+    uint16_t port = 0;
+    uint32_t mode = 0600;  ///< unix_socket: permissions of its file.
 
-    /// Errors: says what was read and what is expected.
+    /// Reads "unix:/PATH", "/PATH", "tcp:HOST[:PORT]", "tcp:[::1]:PORT", "HOST:PORT" and
+    /// "[::1]:PORT". Without a port it is NBD's own, 10809; port 0 is any free one.
+    /// Errors: anything else, and unix paths too long for a socket.
     static Result<NbdAddress> parse(std::string_view text);
-    /// What parse() reads; equal texts are equal addresses.
+    /// "unix:/run/db.sock", "tcp:127.0.0.1:10809", "tcp:[::1]:10809".
     std::string text() const;
+    friend bool operator==(const NbdAddress&, const NbdAddress&) = default;
 };
 
-/// A socket that listens. A unix socket's file is removed with it, if it is still the same file.
-class NbdListeningSocket {
-  public:
-    NbdListeningSocket(OwnedFd fd, std::string text) : fd_(std::move(fd)), text_(std::move(text)) {}
-    NbdListeningSocket(NbdListeningSocket&&) = default;
-    NbdListeningSocket& operator=(NbdListeningSocket&&) = delete;
-    ~NbdListeningSocket();
+/// Whether two different listeners on these addresses would be in each other's way: equal, or the
+/// same TCP port on "every address" and on one of them.
+bool addresses_collide(const NbdAddress& one, const NbdAddress& other);
 
-    int fd() const { return fd_.get(); }
-    /// As NbdAddress::text(), with the port that the kernel chose for port 0.
-    const std::string& text() const { return text_; }
-
-  private:
-    friend Result<std::vector<NbdListeningSocket>> open_nbd_sockets(const NbdAddress& address,
-                                                                    Duration patience);
-
-    OwnedFd fd_;
-    std::string text_;
-    std::string path_;  ///< unix
-    dev_t device_ = 0;
-    ino_t inode_ = 0;
-};
-
-/// Opens one socket for each address that `address` stands for, listening. A stale unix socket (no
-/// server answers there) is replaced.
-///
-/// Errors:  the address is in use, also by a live server on a unix socket; no permission; unknown
-///          host.
-/// `patience`: how long a TCP port may be busy before that is an error, for servers that take over
-/// from one that was killed a moment ago.
-/// Threads: any; sleeps while it looks up a host name, and for its patience.
-Result<std::vector<NbdListeningSocket>> open_nbd_sockets(const NbdAddress& address,
-                                                         Duration patience = {});
-
-/// Who is at the other end of `fd`: "127.0.0.1:40000", "unix pid 4711".
-std::string nbd_peer_text(int fd);
+/// Whether `path` fits into a socket address; the error says how long it may be.
+Result<void> check_socket_path(std::string_view path);
 
 }  // namespace braidway::exports

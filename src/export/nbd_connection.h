@@ -65,7 +65,6 @@ class NbdConnection final : public block::CompletionStage,
     /// Null during the handshake.
     const NbdExport* served_export() const { return export_; }
     uint32_t in_flight() const { return in_flight_; }
-    uint64_t requests() const { return requests_; }
 
   private:
     enum class State : uint8_t {
@@ -180,7 +179,6 @@ class NbdConnection final : public block::CompletionStage,
     iovec send_iov_[send_iovecs_max];
     uint32_t in_flight_ = 0;  ///< Slots held.
     uint64_t bytes_in_flight_ = 0;
-    uint64_t requests_ = 0;
 
     loop::Timer timer_;
     Instant handshake_deadline_ = never;

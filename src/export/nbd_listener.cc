@@ -56,7 +56,7 @@ void NbdListener::close() {
     server_.loop().remove_file(file_);
     socket_.reset();
     gone_ = true;
-    server_.retire(*this);
+    server_.reap_soon();
 }
 
 bool NbdAddressBook::extended_headers() const {

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "export/nbd_address.h"
 #include "export/nbd_export.h"
+#include "export/nbd_socket.h"
 #include "loop/loop.h"
 #include "wire/nbd_handshake.h"
 

@@ -164,7 +164,6 @@ void NbdConnection::begin_request() {
     }
     if (incoming_.error != error_none && incoming_.payload_bytes > limits::nbd_discard_bytes_max)
         return fault("a payload is far too large");
-    ++requests_;
     if (!reserve(false)) return;
     if (reader_->payload_left() == 0) payload_complete();
 }
@@ -313,8 +312,7 @@ void NbdConnection::run(NbdSlot& slot) {
     } else if (wire.length == 0) {
         return reply_done(slot);
     }
-    slot.fua = wire.has(cmd_flag_fua) && (slot.op == IoOp::write || slot.op == IoOp::discard ||
-                                          slot.op == IoOp::write_zeroes);
+    slot.fua = wire.has(cmd_flag_fua) && changes_data(slot.op);
     slot.may_unmap = slot.op == IoOp::write_zeroes && !wire.has(cmd_flag_no_hole);
     slot.fast_zero = wire.has(cmd_flag_fast_zero);
     if (slot.has_data()) {

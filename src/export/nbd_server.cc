@@ -11,8 +11,6 @@
 namespace braidway::exports {
 namespace {
 
-constexpr int unix_send_buffer_bytes = 1 << 20;
-
 void tune_socket(int fd) {
     int domain = 0;
     socklen_t length = sizeof domain;
@@ -20,7 +18,7 @@ void tune_socket(int fd) {
     const int on = 1;
     if (domain == AF_UNIX) {
         // The kernel sizes TCP's buffers itself, unix sockets' not. FORCE needs a privilege.
-        const int bytes = unix_send_buffer_bytes;
+        const int bytes = limits::nbd_unix_buffer_bytes;
         if (::setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes) != 0)
             ::setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
     } else {
@@ -164,10 +162,6 @@ NbdExport* NbdServer::find_export(uint32_t id) {
     return nullptr;
 }
 
-void NbdServer::for_each_connection(const std::function<void(const NbdConnection&)>& visit) const {
-    for (const auto& [id, connection] : connections_) visit(*connection);
-}
-
 void NbdServer::accepted(NbdListener& listener, OwnedFd fd) {
     NbdClient client;
     client.id = ++connections_ever_;
@@ -235,10 +229,6 @@ void NbdServer::flush_at_turn_end(NbdConnection& connection) {
 void NbdServer::retire(NbdConnection& connection) {
     if (static_cast<ListNode<NbdFlushTag>&>(connection).linked()) to_flush_.remove(connection);
     retired_.push_back(connection.client().id);
-    reap_soon();
-}
-
-void NbdServer::retire(NbdListener&) {
     reap_soon();
 }
 

@@ -8,11 +8,11 @@
 #include <unordered_map>
 #include <vector>
 
-#include "export/nbd_address.h"
 #include "export/nbd_connection.h"
 #include "export/nbd_export.h"
 #include "export/nbd_listener.h"
 #include "export/nbd_observer.h"
+#include "export/nbd_socket.h"
 #include "memory/buffer_pool.h"
 
 namespace braidway::exports {
@@ -75,7 +75,6 @@ class NbdServer {
     const NbdExport* find_export(std::string_view name) const;
     size_t connections() const { return connections_.size(); }
     uint64_t connections_ever() const { return connections_ever_; }
-    void for_each_connection(const std::function<void(const NbdConnection&)>& visit) const;
 
     // --- for the server's own connections and listeners ---
     loop::Loop& loop() { return loop_; }
@@ -98,13 +97,13 @@ class NbdServer {
     void flush_at_turn_end(NbdConnection& connection);
     void accepted(NbdListener& listener, OwnedFd fd);
     void retire(NbdConnection& connection);
-    void retire(NbdListener& listener);
+    /// Something is over: destroys it, and what it held up, in a moment.
+    void reap_soon();
 
   private:
     void serve_waiters();
     void end_stalled(Instant now);
     void reap();
-    void reap_soon();
     void listen_at(NbdExport& served, NbdListen listen);
     void close_empty_books();
     void finish_removals();

@@ -116,62 +116,11 @@ EpollLoop::Watch& EpollLoop::watch_of(File file) {
     return watches_[slot];
 }
 
-void EpollLoop::read(Operation& operation, File file, const iovec* iov, uint32_t count,
-                     uint64_t offset_bytes) {
-    begin(operation, Operation::Kind::read, file);
-    operation.iov = iov;
-    operation.iov_count = std::min<uint32_t>(count, IOV_MAX);
-    operation.offset = offset_bytes;
-    start_file(operation);
-}
-
-void EpollLoop::write(Operation& operation, File file, const iovec* iov, uint32_t count,
-                      uint64_t offset_bytes, bool durable) {
-    begin(operation, Operation::Kind::write, file);
-    operation.iov = iov;
-    operation.iov_count = std::min<uint32_t>(count, IOV_MAX);
-    operation.offset = offset_bytes;
-    operation.flags = durable ? RWF_DSYNC : 0;
-    start_file(operation);
-}
-
-void EpollLoop::sync_data(Operation& operation, File file) {
-    begin(operation, Operation::Kind::sync_data, file);
-    start_file(operation);
-}
-
-void EpollLoop::allocate(Operation& operation, File file, int mode, uint64_t offset_bytes,
-                         uint64_t length_bytes) {
-    begin(operation, Operation::Kind::allocate, file);
-    operation.flags = mode;
-    operation.offset = offset_bytes;
-    operation.length = length_bytes;
-    start_file(operation);
-}
-
-void EpollLoop::receive(Operation& operation, File socket, const iovec* iov, uint32_t count) {
-    begin(operation, Operation::Kind::receive, socket);
-    operation.iov = iov;
-    operation.iov_count = std::min<uint32_t>(count, IOV_MAX);
-    start_socket(operation);
-}
-
-void EpollLoop::send(Operation& operation, File socket, const iovec* iov, uint32_t count) {
-    begin(operation, Operation::Kind::send, socket);
-    operation.iov = iov;
-    operation.iov_count = std::min<uint32_t>(count, IOV_MAX);
-    start_socket(operation);
-}
-
-void EpollLoop::accept(Operation& operation, File listener) {
-    begin(operation, Operation::Kind::accept, listener);
-    start_socket(operation);
-}
-
-void EpollLoop::poll(Operation& operation, File file, int events) {
-    begin(operation, Operation::Kind::poll, file);
-    operation.flags = events;
-    start_socket(operation);
+void EpollLoop::start(Operation& operation) {
+    if (is_file_io(operation.kind))
+        start_file(operation);
+    else
+        start_socket(operation);
 }
 
 void EpollLoop::cancel(Operation& operation) {

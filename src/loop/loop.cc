@@ -2,7 +2,10 @@
 // What the backends have in common: the order of a turn, the ready list, messages, stopping.
 #include "loop/loop.h"
 
+#include <sys/uio.h>
+
 #include <algorithm>
+#include <climits>
 
 #include "base/clock.h"
 #include "base/limits.h"
@@ -95,6 +98,66 @@ void Loop::run_messages() {
     inbox_.take_all([](Message& message) { message.run(message); });
 }
 
+void Loop::name_buffers(Operation& operation, const iovec* iov, uint32_t count) {
+    DEBUG_CHECK(count > 0, "a transfer has at least one buffer");
+    operation.iov = iov;
+    operation.iov_count = std::min<uint32_t>(count, IOV_MAX);
+}
+
+void Loop::read(Operation& operation, File file, const iovec* iov, uint32_t count,
+                uint64_t offset_bytes) {
+    begin(operation, Operation::Kind::read, file);
+    name_buffers(operation, iov, count);
+    operation.offset = offset_bytes;
+    start(operation);
+}
+
+void Loop::write(Operation& operation, File file, const iovec* iov, uint32_t count,
+                 uint64_t offset_bytes, bool durable) {
+    begin(operation, Operation::Kind::write, file);
+    name_buffers(operation, iov, count);
+    operation.offset = offset_bytes;
+    operation.flags = durable ? RWF_DSYNC : 0;
+    start(operation);
+}
+
+void Loop::sync_data(Operation& operation, File file) {
+    begin(operation, Operation::Kind::sync_data, file);
+    start(operation);
+}
+
+void Loop::allocate(Operation& operation, File file, int mode, uint64_t offset_bytes,
+                    uint64_t length_bytes) {
+    begin(operation, Operation::Kind::allocate, file);
+    operation.flags = mode;
+    operation.offset = offset_bytes;
+    operation.length = length_bytes;
+    start(operation);
+}
+
+void Loop::receive(Operation& operation, File socket, const iovec* iov, uint32_t count) {
+    begin(operation, Operation::Kind::receive, socket);
+    name_buffers(operation, iov, count);
+    start(operation);
+}
+
+void Loop::send(Operation& operation, File socket, const iovec* iov, uint32_t count) {
+    begin(operation, Operation::Kind::send, socket);
+    name_buffers(operation, iov, count);
+    start(operation);
+}
+
+void Loop::accept(Operation& operation, File listener) {
+    begin(operation, Operation::Kind::accept, listener);
+    start(operation);
+}
+
+void Loop::poll(Operation& operation, File file, int events) {
+    begin(operation, Operation::Kind::poll, file);
+    operation.flags = events;
+    start(operation);
+}
+
 void Loop::complete_soon(Operation& operation, int32_t result) {
     begin(operation, Operation::Kind::ready, File{});
     finish_soon(operation, result);
@@ -112,6 +175,7 @@ void Loop::begin(Operation& operation, Operation::Kind kind, File file) {
     operation.kind = kind;
     operation.cancelled = false;
     operation.waiting = false;
+    operation.registered = false;
     operation.file = file;
     ++in_flight_;
     ++counters_.operations;

@@ -104,25 +104,25 @@ class Loop {
     virtual bool register_memory(std::byte* /*base*/, size_t /*bytes*/) { return false; }
 
     // --- files; `result` = bytes, may be short ---
-    virtual void read(Operation& operation, File file, const iovec* iov, uint32_t count,
-                      uint64_t offset_bytes) = 0;
+    void read(Operation& operation, File file, const iovec* iov, uint32_t count,
+              uint64_t offset_bytes);
     /// `durable` = as with RWF_DSYNC: done means on stable storage.
-    virtual void write(Operation& operation, File file, const iovec* iov, uint32_t count,
-                       uint64_t offset_bytes, bool durable) = 0;
-    virtual void sync_data(Operation& operation, File file) = 0;
+    void write(Operation& operation, File file, const iovec* iov, uint32_t count,
+               uint64_t offset_bytes, bool durable);
+    void sync_data(Operation& operation, File file);
     /// As fallocate(2) with `mode`.
-    virtual void allocate(Operation& operation, File file, int mode, uint64_t offset_bytes,
-                          uint64_t length_bytes) = 0;
+    void allocate(Operation& operation, File file, int mode, uint64_t offset_bytes,
+                  uint64_t length_bytes);
 
     // --- sockets ---
     /// Receives what is there, at least one byte; 0 = the peer has closed its side.
-    virtual void receive(Operation& operation, File socket, const iovec* iov, uint32_t count) = 0;
+    void receive(Operation& operation, File socket, const iovec* iov, uint32_t count);
     /// Sends; waits for room. May end short, with the count sent.
-    virtual void send(Operation& operation, File socket, const iovec* iov, uint32_t count) = 0;
+    void send(Operation& operation, File socket, const iovec* iov, uint32_t count);
     /// Accepts one connection, non-blocking and close-on-exec; `result` = its descriptor.
-    virtual void accept(Operation& operation, File listener) = 0;
+    void accept(Operation& operation, File listener);
     /// Waits for one of `events` (POLLIN, POLLRDHUP, ...), once; `result` = those that came.
-    virtual void poll(Operation& operation, File file, int events) = 0;
+    void poll(Operation& operation, File file, int events);
 
     /// Asks that `operation` end soon: its `done` comes once, with -ECANCELED or, if it was
     /// quicker, its own result. File I/O that the kernel has begun runs to its end.
@@ -169,6 +169,8 @@ class Loop {
     /// What a backend does first in its destructor, while it can still be woken.
     void shut_down();
 
+    /// What a backend does with an operation that has been filled in: starts it, or queues it.
+    virtual void start(Operation& operation) = 0;
     /// What a backend does in a turn: hands to the kernel what was asked for, waits for something
     /// to happen if `block` (until `deadline`; signals do not count), calls woke_up(), delivers.
     virtual void wait(bool block, Instant deadline) = 0;
@@ -185,8 +187,6 @@ class Loop {
     /// Calls wake() if the lane sleeps or is about to. Threads: any.
     void wake_if_asleep();
 
-    /// Marks `operation` as in flight; the backend has filled in nothing yet.
-    void begin(Operation& operation, Operation::Kind kind, File file);
     /// Ends `operation`, from the loop: calls its `done`.
     void finish(Operation& operation, int32_t result) {
         operation.kind = Operation::Kind::idle;
@@ -201,6 +201,8 @@ class Loop {
 
   private:
     friend class HelperThread;
+    void begin(Operation& operation, Operation::Kind kind, File file);
+    static void name_buffers(Operation& operation, const iovec* iov, uint32_t count);
     void settle();
     unsigned run_ready(unsigned budget);
     void run_turn_ends();

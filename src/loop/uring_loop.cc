@@ -140,66 +140,6 @@ void UringLoop::remove_file(File file) {
     if (removed == 1) free_slots_.push_back(file.slot);
 }
 
-void UringLoop::start_vectored(Operation& operation, const iovec* iov, uint32_t count) {
-    DEBUG_CHECK(count > 0, "a transfer has at least one buffer");
-    operation.iov = iov;
-    operation.iov_count = std::min<uint32_t>(count, IOV_MAX);
-    const auto* first = static_cast<const std::byte*>(iov->iov_base);
-    operation.registered = count == 1 && first >= registered_ &&
-                           first + iov->iov_len <= registered_ + registered_bytes_;
-    queue(operation);
-}
-
-void UringLoop::read(Operation& operation, File file, const iovec* iov, uint32_t count,
-                     uint64_t offset_bytes) {
-    begin(operation, Operation::Kind::read, file);
-    operation.offset = offset_bytes;
-    start_vectored(operation, iov, count);
-}
-
-void UringLoop::write(Operation& operation, File file, const iovec* iov, uint32_t count,
-                      uint64_t offset_bytes, bool durable) {
-    begin(operation, Operation::Kind::write, file);
-    operation.offset = offset_bytes;
-    operation.flags = durable ? RWF_DSYNC : 0;
-    start_vectored(operation, iov, count);
-}
-
-void UringLoop::sync_data(Operation& operation, File file) {
-    begin(operation, Operation::Kind::sync_data, file);
-    queue(operation);
-}
-
-void UringLoop::allocate(Operation& operation, File file, int mode, uint64_t offset_bytes,
-                         uint64_t length_bytes) {
-    begin(operation, Operation::Kind::allocate, file);
-    operation.flags = mode;
-    operation.offset = offset_bytes;
-    operation.length = length_bytes;
-    queue(operation);
-}
-
-void UringLoop::receive(Operation& operation, File socket, const iovec* iov, uint32_t count) {
-    begin(operation, Operation::Kind::receive, socket);
-    start_vectored(operation, iov, count);
-}
-
-void UringLoop::send(Operation& operation, File socket, const iovec* iov, uint32_t count) {
-    begin(operation, Operation::Kind::send, socket);
-    start_vectored(operation, iov, count);
-}
-
-void UringLoop::accept(Operation& operation, File listener) {
-    begin(operation, Operation::Kind::accept, listener);
-    queue(operation);
-}
-
-void UringLoop::poll(Operation& operation, File file, int events) {
-    begin(operation, Operation::Kind::poll, file);
-    operation.flags = events;
-    queue(operation);
-}
-
 void UringLoop::cancel(Operation& operation) {
     if (operation.idle() || operation.kind == Operation::Kind::ready || operation.cancelled) return;
     operation.cancelled = true;
@@ -221,7 +161,14 @@ void UringLoop::cancel(Operation& operation) {
     io_uring_sqe_set_data64(entry, ignored_tag);
 }
 
-void UringLoop::queue(Operation& operation) {
+void UringLoop::start(Operation& operation) {
+    const bool is_transfer =
+        operation.kind == Operation::Kind::read || operation.kind == Operation::Kind::write;
+    if (is_transfer && operation.iov_count == 1) {
+        const auto* first = static_cast<const std::byte*>(operation.iov->iov_base);
+        operation.registered = first >= registered_ &&
+                               first + operation.iov->iov_len <= registered_ + registered_bytes_;
+    }
     io_uring_sqe* entry = backlog_.empty() ? take_entry() : nullptr;
     if (entry == nullptr) {
         backlog_.push_back(operation);
@@ -335,7 +282,7 @@ void UringLoop::completed(Operation& operation, int32_t result) {
         const bool readiness = operation.waiting && result >= 0;
         operation.waiting = !operation.waiting && result == -EAGAIN;
         if (readiness || operation.waiting) {
-            if (!operation.cancelled) return queue(operation);
+            if (!operation.cancelled) return start(operation);
             result = -ECANCELED;
         }
     }

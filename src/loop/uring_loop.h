@@ -29,20 +29,10 @@ class UringLoop final : public Loop {
     File add_file(int fd) override;
     void remove_file(File file) override;
 
-    void read(Operation& operation, File file, const iovec* iov, uint32_t count,
-              uint64_t offset_bytes) override;
-    void write(Operation& operation, File file, const iovec* iov, uint32_t count,
-               uint64_t offset_bytes, bool durable) override;
-    void sync_data(Operation& operation, File file) override;
-    void allocate(Operation& operation, File file, int mode, uint64_t offset_bytes,
-                  uint64_t length_bytes) override;
-    void receive(Operation& operation, File socket, const iovec* iov, uint32_t count) override;
-    void send(Operation& operation, File socket, const iovec* iov, uint32_t count) override;
-    void accept(Operation& operation, File listener) override;
-    void poll(Operation& operation, File file, int events) override;
     void cancel(Operation& operation) override;
 
   protected:
+    void start(Operation& operation) override;
     void wait(bool block, Instant deadline) override;
     void wake() override;
 
@@ -52,8 +42,6 @@ class UringLoop final : public Loop {
     int set_up_ring();
     void make_file_table();
     void enable();
-    void start_vectored(Operation& operation, const iovec* iov, uint32_t count);
-    void queue(Operation& operation);
     void queue_backlog();
     void queue_wake_read();
     io_uring_sqe* take_entry();

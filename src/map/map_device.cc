@@ -39,10 +39,6 @@ uint32_t attempts_of(const Words& words) {
     return static_cast<uint32_t>(words[generation_and_attempts] >> 32);
 }
 
-bool changes_data(IoOp op) {
-    return op == IoOp::write || op == IoOp::discard || op == IoOp::write_zeroes;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<MapDevice>> MapDevice::create(loop::Loop& loop, MapConfig config,
@@ -87,7 +83,7 @@ void MapDevice::attach_members() {
     }
 }
 
-void MapDevice::submit(block::Request& request) {
+void MapDevice::begin(block::Request& request) {
     ++counters_.in_flight;
     block::Frame& frame = request.push(*this);
     frame.words[sequence_and_mode] = next_sequence_++ << sequence_shift;
@@ -328,11 +324,6 @@ Result<void> MapDevice::replace(MapConfig config, std::vector<Member> members) {
 void MapDevice::set_store(uint32_t path, uint64_t store) {
     members_[path].store = store;
     attach_members();
-}
-
-void MapDevice::grow(uint64_t size_bytes) {
-    CHECK(size_bytes >= config_.geometry.size_bytes, "a map never shrinks");
-    config_.geometry.size_bytes = size_bytes;
 }
 
 void MapDevice::shut_down() {

@@ -79,7 +79,7 @@ class MapDevice final : public block::BlockDevice,
 
     const std::string& name() const { return config_.name; }
     const block::Geometry& geometry() const override { return config_.geometry; }
-    void submit(block::Request& request) override;
+    void begin(block::Request& request) override;
     block::Gate& gate() { return gate_; }
 
     /// An operator's message or another event for the brain.
@@ -94,9 +94,6 @@ class MapDevice final : public block::BlockDevice,
 
     /// Tells which store a path reaches, when it was not there at first.
     void set_store(uint32_t path, uint64_t store);
-
-    /// Announces growth. A map never shrinks.
-    void grow(uint64_t size_bytes);
 
     /// Answers every held request with IoStatus::shutdown.
     void shut_down_held() { fail_held(IoStatus::shutdown); }

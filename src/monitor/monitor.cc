@@ -12,7 +12,7 @@
 namespace braidway::monitor {
 namespace {
 
-/// Enough for the largest block size; direct I/O may ask for this alignment.
+/// What a check reads at most, of blocks that are larger; direct I/O may ask for this alignment.
 constexpr size_t check_bytes_max = 4096;
 
 std::unique_ptr<std::byte, void (*)(void*)> aligned_memory() {

@@ -33,10 +33,6 @@ enum : size_t {
     this_device,
 };
 
-bool changes_file(IoOp op) {
-    return op == IoOp::write || op == IoOp::discard || op == IoOp::write_zeroes;
-}
-
 }  // namespace
 
 /// A question to the file system about holes, on its way to the helper thread and back.
@@ -98,7 +94,7 @@ void FileDevice::adopt(OpenFile file) {
     handle_ = loop_.add_file(file_.fd);
 }
 
-void FileDevice::submit(block::Request& request) {
+void FileDevice::begin(block::Request& request) {
     if (!is_open()) {
         request.error_text = "no such device at present";
         block::finish_soon(loop_, request, IoStatus::offline);
@@ -112,7 +108,7 @@ void FileDevice::submit(block::Request& request) {
     }
     request.push(*this).words = {0, 0, 0, reinterpret_cast<uint64_t>(this)};
     request.operation.owner = &request;
-    if (changes_file(request.op)) begin_change(request);
+    if (changes_data(request.op)) begin_change(request);
     switch (request.op) {
         case IoOp::read:
         case IoOp::write:
@@ -267,7 +263,7 @@ void FileDevice::sync_then_finish(block::Request& request) {
 }
 
 void FileDevice::end(block::Request& request, IoStatus status) {
-    if (changes_file(request.op)) end_change(request, status);
+    if (changes_data(request.op)) end_change(request, status);
     request.pop();
     request.finish(status);
 }

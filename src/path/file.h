@@ -63,7 +63,7 @@ class FileDevice final : public block::BlockDevice, private block::CompletionSta
     const OpenFile& file() const { return file_; }
 
     const block::Geometry& geometry() const override { return geometry_; }
-    void submit(block::Request& request) override;
+    void begin(block::Request& request) override;
 
   private:
     struct StatusQuery;

@@ -34,9 +34,9 @@ Result<void> FileStore::lock(bool read_only, const std::string& name) {
     return {};
 }
 
-Result<std::shared_ptr<FileStore>> FileStores::find_or_lock(int fd, StoreIdentity identity,
-                                                            bool read_only,
-                                                            const std::string& name) {
+Result<std::shared_ptr<FileStore>> FileStores::find_or_lock(
+    int fd, StoreIdentity identity, bool read_only, const std::string& name,
+    const std::function<void(FileStore&)>& learn) {
     const std::lock_guard lock(mutex_);
     std::weak_ptr<FileStore>& known = open_[identity];
     if (auto store = known.lock()) {
@@ -50,6 +50,7 @@ Result<std::shared_ptr<FileStore>> FileStores::find_or_lock(int fd, StoreIdentit
     if (lock_fd < 0) return fail(fmt::format("{}: {}", name, errno_text(errno)), errno);
     auto store = std::make_shared<FileStore>(lock_fd);
     if (auto locked = store->lock(read_only, name); !locked) return std::unexpected(locked.error());
+    if (learn) learn(*store);
     known = store;
     return store;
 }

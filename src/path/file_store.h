@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -55,9 +56,11 @@ class FileStore {
 class FileStores {
   public:
     /// The store of `fd`'s file; locks the file when this is its first path. `name` is for
-    /// messages. Errors: another process holds the lock (code EWOULDBLOCK), in words.
-    Result<std::shared_ptr<FileStore>> find_or_lock(int fd, StoreIdentity identity, bool read_only,
-                                                    const std::string& name);
+    /// messages. A store that is new is shown to `learn` before anybody else can find it.
+    /// Errors: another process holds the lock (code EWOULDBLOCK), in words.
+    Result<std::shared_ptr<FileStore>> find_or_lock(
+        int fd, StoreIdentity identity, bool read_only, const std::string& name,
+        const std::function<void(FileStore&)>& learn = {});
 
   private:
     std::mutex mutex_;

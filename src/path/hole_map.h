@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/limits.h"
+
 namespace braidway::path {
 
 /// A bounded set of byte ranges that are known to be holes. Knowing too little is harmless: a full
@@ -15,7 +17,7 @@ namespace braidway::path {
 /// Threads: one lane.
 class HoleMap {
   public:
-    explicit HoleMap(size_t ranges_max = 1024);
+    explicit HoleMap(size_t ranges_max = limits::hole_ranges_max);
 
     /// [offset, offset + length) is a hole now.
     void add(uint64_t offset_bytes, uint64_t length_bytes);

@@ -20,9 +20,6 @@
 namespace braidway::path {
 namespace {
 
-/// Extents that open_file() looks at; a more fragmented file is learnt about as it is used.
-constexpr int holes_learnt_max = 256;
-
 /// What O_DIRECT asks for. 0 = not possible.
 struct DirectNeeds {
     uint32_t offset_bytes = 0;
@@ -51,10 +48,11 @@ DirectNeeds direct_needs(int fd) {
 }
 
 /// Looks for the holes of a sparse regular file from its start.
-void learn_holes(const OpenFile& file) {
+void learn_holes(const OpenFile& file, HoleMap& holes) {
     const uint64_t size = file.geometry.size_bytes;
     off_t at = 0;
-    for (int found = 0; found < holes_learnt_max && static_cast<uint64_t>(at) < size; ++found) {
+    for (int found = 0; found < limits::holes_learnt_max && static_cast<uint64_t>(at) < size;
+         ++found) {
         const off_t hole = lseek(file.fd, at, SEEK_HOLE);
         if (hole < 0 || static_cast<uint64_t>(hole) >= size) return;
         off_t data = lseek(file.fd, hole, SEEK_DATA);
@@ -62,7 +60,7 @@ void learn_holes(const OpenFile& file) {
             if (errno != ENXIO) return;
             data = static_cast<off_t>(size);
         }
-        file.store->holes.add(static_cast<uint64_t>(hole), static_cast<uint64_t>(data - hole));
+        holes.add(static_cast<uint64_t>(hole), static_cast<uint64_t>(data - hole));
         at = data;
     }
 }
@@ -168,12 +166,13 @@ Result<OpenFile> open_file(const std::string& path, bool read_only, FileStores& 
                                 "with truncate -s 1G",
                                 path, geometry.block_bytes),
                     EINVAL);
-    auto store = stores.find_or_lock(file.fd, file.identity, read_only, path);
+    // Only the first path to a file looks for its holes: the lane owns what is known after that.
+    auto store =
+        stores.find_or_lock(file.fd, file.identity, read_only, path, [&](FileStore& fresh) {
+            if (geometry.can_block_status) learn_holes(file, fresh.holes);
+        });
     if (!store) return std::unexpected(store.error());
-    const bool first_path = store->use_count() == 1;
     file.store = std::move(*store);
-    // Later paths to an open store may not: the lane owns what is known by then.
-    if (first_path && geometry.can_block_status) learn_holes(file);
     return file;
 }
 

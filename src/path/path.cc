@@ -8,22 +8,6 @@
 namespace braidway::path {
 namespace {
 
-/// Whether a second copy of it does no harm, whatever becomes of the first.
-bool repeatable(IoOp op) {
-    switch (op) {
-        case IoOp::read:
-        case IoOp::flush:
-        case IoOp::block_status:
-        case IoOp::cache:
-            return true;
-        case IoOp::write:
-        case IoOp::discard:
-        case IoOp::write_zeroes:
-            return false;
-    }
-    return false;
-}
-
 /// Of a request in line for a free try.
 Instant waiting_since(block::Request& request) {
     return {static_cast<int64_t>(request.top().words[0])};
@@ -53,7 +37,7 @@ void Path::set_stall_listener(StallListener* listener, size_t path_index) {
     index_ = path_index;
 }
 
-void Path::submit(block::Request& request) {
+void Path::begin(block::Request& request) {
     ++counters_.in_flight;
     if (request.has_data()) counters_.in_flight_bytes += request.length_bytes;
     if (waiting_.empty() && tries_.in_use() < tries_.capacity()) {
@@ -174,11 +158,11 @@ void Path::check_deadlines(Instant now) {
         if (oldest->started + *options_.io_timeout > now) break;
         in_flight_.remove(*oldest);
         tell(oldest->started);
-        if (repeatable(oldest->request.op)) {
-            give_up(*oldest);
-        } else {
+        if (changes_data(oldest->request.op)) {
             oldest->stalled = true;
             stalled_.push_back(*oldest);
+        } else {
+            give_up(*oldest);
         }
     }
     // Those that were never sent can go elsewhere, whatever they are.

@@ -65,7 +65,7 @@ class Path final : public block::BlockDevice, private block::CompletionStage {
 
     const std::string& name() const { return options_.name; }
     const block::Geometry& geometry() const override { return devices_->geometry(); }
-    void submit(block::Request& request) override;
+    void begin(block::Request& request) override;
 
     /// The devices themselves, for checks: they own their requests and have their own deadlines.
     block::BlockDevice& devices() { return *devices_; }

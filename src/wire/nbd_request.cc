@@ -42,7 +42,7 @@ bool command_negotiated(uint16_t command, const NbdSession& session) {
     }
 }
 
-/// The flags that this command may carry in this session.
+/// The flags that this command may carry after what was negotiated.
 uint16_t flags_negotiated(uint16_t command, const NbdSession& session) {
     uint16_t allowed = 0;
     const auto allow = [&allowed](CommandFlag flag, bool when) {

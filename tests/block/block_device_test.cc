@@ -98,7 +98,7 @@ TEST_F(FinishSoon, EndsFromTheLoopWithEveryStatus) {
         IoStatus status = IoStatus::ok;
         explicit Device(loop::Loop& lane) : loop(lane) {}
         const Geometry& geometry() const override { return shape; }
-        void submit(Request& request) override { finish_soon(loop, request, status); }
+        void begin(Request& request) override { finish_soon(loop, request, status); }
     } device(*loop_);
     for (unsigned status = 0; status < io_statuses; ++status) {
         device.status = static_cast<IoStatus>(status);

@@ -25,6 +25,7 @@ class Flakey : public LaneTest {
     static FlakeyConfig always_down() {
         FlakeyConfig config;
         config.up = Duration::zero();
+        config.down = 10s;
         return config;
     }
     ScriptedDevice* device_ = nullptr;

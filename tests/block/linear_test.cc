@@ -32,12 +32,12 @@ TEST_F(Linear, ShowsItsWindowOfTheDeviceBelow) {
 }
 
 TEST_F(Linear, GoesToTheEndWithoutALength) {
-    auto linear = make({.offset_bytes = 8192, .length_bytes = 0});
+    auto linear = make({.offset_bytes = 8192});
     EXPECT_EQ((*linear)->geometry().size_bytes, (1u << 20) - 8192u);
 }
 
 TEST_F(Linear, LeavesFlushesAlone) {
-    auto linear = make({.offset_bytes = 8192, .length_bytes = 0});
+    auto linear = make({.offset_bytes = 8192});
     Client flush(IoOp::flush);
     flush.submit(**linear);
     EXPECT_EQ(device_->waiting[0]->offset_bytes, 0u);
@@ -47,9 +47,9 @@ TEST_F(Linear, LeavesFlushesAlone) {
 
 TEST_F(Linear, RefusesAWindowThatDoesNotFit) {
     const uint64_t size = 1u << 20;
-    EXPECT_FALSE(make({.offset_bytes = 100, .length_bytes = 0}).has_value());
+    EXPECT_FALSE(make({.offset_bytes = 100}).has_value());
     EXPECT_FALSE(make({.offset_bytes = 0, .length_bytes = 100}).has_value());
-    EXPECT_FALSE(make({.offset_bytes = size, .length_bytes = 0}).has_value());
+    EXPECT_FALSE(make({.offset_bytes = size}).has_value());
     EXPECT_FALSE(make({.offset_bytes = 512, .length_bytes = size}).has_value());
     EXPECT_FALSE(make({.offset_bytes = 512, .length_bytes = UINT64_MAX - 511}).has_value());
     EXPECT_TRUE(make({.offset_bytes = size - 512, .length_bytes = 512}).has_value());

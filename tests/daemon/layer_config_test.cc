@@ -55,7 +55,7 @@ TEST(LayerConfig, ErrorTakesClassOperationsBytesChanceAndCount) {
     EXPECT_TRUE(layer.error.ops.has(IoOp::read));
     EXPECT_TRUE(layer.error.ops.has(IoOp::write_zeroes));
     EXPECT_FALSE(layer.error.ops.has(IoOp::write));
-    EXPECT_EQ(layer.error.range, (ByteRange{1u << 20, 4096}));
+    EXPECT_EQ(layer.error.range, (block::ByteRange{1u << 20, 4096}));
     EXPECT_EQ(layer.error.chance_ppm, 100'000u);
     EXPECT_EQ(layer.error.count, 3u);
 }
@@ -63,9 +63,9 @@ TEST(LayerConfig, ErrorTakesClassOperationsBytesChanceAndCount) {
 TEST(LayerConfig, BlocksAreOf512BytesAndInclusive) {
     LayerConfig layer = layer_of(LayerKind::error);
     ASSERT_TRUE(set_layer_parameters(layer, words("blocks=100-200")));
-    EXPECT_EQ(layer.error.range, (ByteRange{51200, 101 * 512}));
+    EXPECT_EQ(layer.error.range, (block::ByteRange{51200, 101 * 512}));
     ASSERT_TRUE(set_layer_parameters(layer, words("blocks=7")));
-    EXPECT_EQ(layer.error.range, (ByteRange{7 * 512, 512}));
+    EXPECT_EQ(layer.error.range, (block::ByteRange{7 * 512, 512}));
 }
 
 TEST(LayerConfig, WhatIsNotNamedKeepsItsValue) {
@@ -99,7 +99,7 @@ TEST(LayerConfig, TheTextOfALayerSetsTheSameLayer) {
 TEST(LayerConfig, FlakeyFeaturesFailOnlyWhatTheyName) {
     LayerConfig layer = layer_of(LayerKind::flakey);
     ASSERT_TRUE(set_layer_parameters(layer, words("up=1s down=1s")));
-    EXPECT_EQ(layer.flakey.ops, OpSet{});
+    EXPECT_EQ(layer.flakey.ops, block::IoOpSet::all());
     ASSERT_TRUE(set_layer_parameters(layer, words("error_reads=true")));
     EXPECT_TRUE(layer.flakey.ops.has(IoOp::read));
     EXPECT_FALSE(layer.flakey.ops.has(IoOp::write));
@@ -107,7 +107,7 @@ TEST(LayerConfig, FlakeyFeaturesFailOnlyWhatTheyName) {
     EXPECT_TRUE(layer.flakey.drop_writes);
     EXPECT_FALSE(layer.flakey.ops.has(IoOp::read)) << "what is not named works";
     ASSERT_TRUE(set_layer_parameters(layer, words("drop_writes=false")));
-    EXPECT_EQ(layer.flakey.ops, OpSet{}) << "no feature: everything fails";
+    EXPECT_EQ(layer.flakey.ops, block::IoOpSet::all()) << "no feature: everything fails";
 }
 
 TEST(LayerConfig, WrongValuesSayWhatWasExpected) {

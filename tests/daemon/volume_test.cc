@@ -158,7 +158,7 @@ TEST_F(VolumeTest, APreparedChangeTouchesNothingUntilItIsCommitted) {
     auto change = volume_->prepare(map, std::move(paths));
     ASSERT_TRUE(change.has_value()) << change.error().message;
     EXPECT_EQ(volume_->map().status().paths.size(), 1u);
-    ASSERT_TRUE(volume_->commit(std::move(*change), graveyard_).has_value());
+    volume_->commit(std::move(*change), graveyard_);
     EXPECT_EQ(volume_->map().status().valid_paths, 2u);
     EXPECT_EQ(volume_->units().size(), 2u);
 }
@@ -171,7 +171,7 @@ TEST_F(VolumeTest, ARemovedPathGoesToTheGraveyardUntilItIsQuiet) {
     paths[0].kept = volume_->find_path("a");
     auto change = volume_->prepare(map, std::move(paths));
     ASSERT_TRUE(change.has_value()) << change.error().message;
-    ASSERT_TRUE(volume_->commit(std::move(*change), graveyard_).has_value());
+    volume_->commit(std::move(*change), graveyard_);
     EXPECT_EQ(graveyard_.size(), 1u);
     // Its first check may be under way; it lies there until the answer has come.
     const Instant last = loop_->now() + 20s;
@@ -189,6 +189,30 @@ TEST_F(VolumeTest, ANewPathOfAnotherSizeIsRefusedUnderRunningIo) {
     const auto change = volume_->prepare(map, std::move(paths));
     ASSERT_FALSE(change.has_value());
     EXPECT_THAT(change.error().message, HasSubstr("path b has 4194304 bytes"));
+}
+
+TEST_F(VolumeTest, ATableThatTheBrainRefusesIsRefusedBeforeAnythingChanges) {
+    ASSERT_TRUE(create({zero_path("a", 1 << 20)}).has_value());
+    MapConfig map = volume_->config();
+    map.groups[0].selector = "by-moonlight";
+    std::vector<WantedPath> paths = wanted({zero_path("a", 1 << 20)});
+    paths[0].kept = volume_->find_path("a");
+    const auto change = volume_->prepare(map, std::move(paths));
+    ASSERT_FALSE(change.has_value());
+    EXPECT_THAT(change.error().message, HasSubstr("by-moonlight"));
+    EXPECT_EQ(volume_->map().status().groups[0].selector, "service-time");
+}
+
+TEST_F(VolumeTest, APathThatJoinsIsCheckedAtOnce) {
+    ASSERT_TRUE(create({zero_path("a", 1 << 20)}).has_value());
+    MapConfig map = volume_->config();
+    map.groups[0].paths.push_back({"b", {}});
+    std::vector<WantedPath> paths = wanted({zero_path("a", 1 << 20), zero_path("b", 1 << 20)});
+    paths[0].kept = volume_->find_path("a");
+    auto change = volume_->prepare(map, std::move(paths));
+    ASSERT_TRUE(change.has_value()) << change.error().message;
+    volume_->commit(std::move(*change), graveyard_);
+    EXPECT_TRUE(volume_->find_checker(*volume_->find_path("b"))->status().under_way);
 }
 
 TEST_F(VolumeTest, ALayerIsAddedToARunningPathWhenItHasNone) {

@@ -25,7 +25,7 @@ class MemoryDevice final : public block::BlockDevice {
     const block::Geometry& geometry() const override { return geometry_; }
     block::Geometry& change_geometry() { return geometry_; }
 
-    void submit(block::Request& request) override {
+    void begin(block::Request& request) override {
         ++submitted;
         if (hold) {
             held.push_back(&request);

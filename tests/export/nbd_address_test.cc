@@ -2,140 +2,68 @@
 #include "export/nbd_address.h"
 
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <sys/wait.h>
-
-#include <cerrno>
-#include <fstream>
 
 namespace braidway::exports {
 namespace {
 
-std::string reparse(std::string_view text) {
-    const Result<NbdAddress> address = NbdAddress::parse(text);
-    return address ? address->text() : "error: " + address.error().message;
-}
-
-TEST(NbdAddress, ReadsWhatUsersWrite) {
-    EXPECT_EQ(reparse("unix:/run/db.sock"), "unix:/run/db.sock");
-    EXPECT_EQ(reparse("tcp:127.0.0.1:10809"), "tcp:127.0.0.1:10809");
-    EXPECT_EQ(reparse("tcp:localhost"), "tcp:localhost:10809");
-    EXPECT_EQ(reparse("tcp:[::1]:99"), "tcp:[::1]:99");
-    EXPECT_EQ(reparse("tcp:[::1]"), "tcp:[::1]:10809");
-    EXPECT_EQ(reparse("tcp:*:0"), "tcp:*:0");
-}
-
-TEST(NbdAddress, RefusesTheRest) {
-    for (const std::string text : {"", "unix:", "udp:1.2.3.4:5", "tcp:host:", "tcp:host:65536",
-                                   "tcp:host:1x", "tcp:::1:10809", "tcp:[::1", "tcp:[::1]x"})
-        EXPECT_EQ(reparse(text).substr(0, 6), "error:") << text;
-    EXPECT_EQ(reparse("unix:/" + std::string(200, 'x')).substr(0, 6), "error:");
-}
-
-NbdAddress at(const std::string& path) {
-    NbdAddress address;
-    address.is_unix = true;
-    address.path = path;
-    return address;
-}
-
-class NbdUnixSocket : public testing::Test {
-  protected:
-    void TearDown() override { ::unlink(path_.c_str()); }
-    std::string path_ = testing::TempDir() + "nbd_address_" + std::to_string(::getpid());
-};
-
-TEST_F(NbdUnixSocket, HasTheModeAskedForAndGoesWithItsOwner) {
-    {
-        NbdAddress address = at(path_);
-        address.mode = 0660;
-        const auto sockets = open_nbd_sockets(address);
-        ASSERT_TRUE(sockets.has_value());
-        struct stat made{};
-        ASSERT_EQ(::stat(path_.c_str(), &made), 0);
-        EXPECT_EQ(made.st_mode & 07777, 0660u);
-    }
-    EXPECT_NE(::access(path_.c_str(), F_OK), 0);
-}
-
-TEST_F(NbdUnixSocket, AStaleOneIsReplacedALiveOneRefused) {
-    const OwnedFd stale(::socket(AF_UNIX, SOCK_STREAM, 0));
-    sockaddr_un name{};
-    name.sun_family = AF_UNIX;
-    path_.copy(name.sun_path, sizeof name.sun_path - 1);
-    ASSERT_EQ(::bind(stale.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name), 0);
-    const auto first = open_nbd_sockets(at(path_));
-    ASSERT_TRUE(first.has_value());
-    const auto second = open_nbd_sockets(at(path_));
-    ASSERT_FALSE(second.has_value());
-    EXPECT_NE(second.error().message.find("another server"), std::string::npos);
-    EXPECT_EQ(::access(path_.c_str(), F_OK), 0);
-}
-
-TEST_F(NbdUnixSocket, OneWhoseServerHasEndedIsReplacedThoughItStillAnswers) {
-    // As after kill -9: the kernel keeps the socket alive a little longer than the process.
-    const OwnedFd left_over(::socket(AF_UNIX, SOCK_STREAM, 0));
-    sockaddr_un name{};
-    name.sun_family = AF_UNIX;
-    path_.copy(name.sun_path, sizeof name.sun_path - 1);
-    ASSERT_EQ(::bind(left_over.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name), 0);
-    const pid_t server = ::fork();
-    if (server == 0) ::_exit(::listen(left_over.get(), 1) == 0 ? 0 : 1);
-    siginfo_t ended{};
-    ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(server), &ended, WEXITED | WNOWAIT), 0);
-    ASSERT_EQ(ended.si_status, 0);
-    EXPECT_TRUE(open_nbd_sockets(at(path_)).has_value()) << "of a zombie";
-    ASSERT_EQ(::waitpid(server, nullptr, 0), server);
-}
-
-TEST_F(NbdUnixSocket, AFileThatIsNoSocketIsLeftAlone) {
-    std::ofstream(path_) << "precious";
-    const auto sockets = open_nbd_sockets(at(path_));
-    ASSERT_FALSE(sockets.has_value());
-    EXPECT_NE(sockets.error().message.find("no socket"), std::string::npos);
-    EXPECT_EQ(::access(path_.c_str(), F_OK), 0);
-}
-
-TEST_F(NbdUnixSocket, AFileThatSomebodyPutInItsPlaceIsLeftAlone) {
-    {
-        const auto sockets = open_nbd_sockets(at(path_));
-        ASSERT_TRUE(sockets.has_value());
-        ::unlink(path_.c_str());
-        std::ofstream(path_) << "precious";
-    }
-    EXPECT_EQ(::access(path_.c_str(), F_OK), 0);
-}
-
-bool has_ipv6() {
-    const OwnedFd fd(::socket(AF_INET6, SOCK_STREAM, 0));
-    sockaddr_in6 name{};
-    name.sin6_family = AF_INET6;
-    name.sin6_addr = in6addr_loopback;
-    return ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0;
-}
-
-TEST(NbdTcpSocket, TakesAFreePortAndSaysWhich) {
-    for (const std::string text : {"tcp:127.0.0.1:0", "tcp:[::1]:0", "tcp:*:0"}) {
-        if (text == "tcp:[::1]:0" && !has_ipv6()) continue;
-        const auto sockets = open_nbd_sockets(*NbdAddress::parse(text));
-        ASSERT_TRUE(sockets.has_value()) << sockets.error().message;
-        ASSERT_EQ(sockets->size(), 1u);
-        const auto address = NbdAddress::parse((*sockets)[0].text());
-        ASSERT_TRUE(address.has_value());
-        EXPECT_NE(address->port, 0);
+TEST(NbdAddress, EveryFormIsReadAndPrintedInOneForm) {
+    const std::pair<const char*, const char*> forms[] = {
+        {"unix:/run/db.sock", "unix:/run/db.sock"},
+        {"/run/db.sock", "unix:/run/db.sock"},
+        {"unix:db.sock", "unix:db.sock"},
+        {"tcp:127.0.0.1:10809", "tcp:127.0.0.1:10809"},
+        {"127.0.0.1:7", "tcp:127.0.0.1:7"},
+        {"tcp:storage.example", "tcp:storage.example:10809"},
+        {"tcp:[::1]", "tcp:[::1]:10809"},
+        {"tcp:[::1]:0", "tcp:[::1]:0"},
+        {"[fe80::1]:65535", "tcp:[fe80::1]:65535"},
+        {"tcp::10810", "tcp::10810"},
+        {"tcp:*:10810", "tcp::10810"},
+    };
+    for (const auto& [given, printed] : forms) {
+        const Result<NbdAddress> address = NbdAddress::parse(given);
+        ASSERT_TRUE(address) << given << ": " << address.error().message;
+        EXPECT_EQ(address->text(), printed) << given;
+        EXPECT_EQ(NbdAddress::parse(address->text()).value(), *address) << given;
     }
 }
 
-TEST(NbdTcpSocket, ABusyPortIsRefused) {
-    const auto first = open_nbd_sockets(*NbdAddress::parse("tcp:127.0.0.1:0"));
-    ASSERT_TRUE(first.has_value());
-    const auto second = open_nbd_sockets(*NbdAddress::parse((*first)[0].text()));
-    ASSERT_FALSE(second.has_value());
-    EXPECT_EQ(second.error().code, EADDRINUSE);
-    EXPECT_NE(second.error().message.find((*first)[0].text()), std::string::npos);
+TEST(NbdAddress, WhatIsNoAddressIsRefusedWithTheForms) {
+    for (const char* given : {"", "unix:", "db.sock", "tcp:", "tcp:[::1", "tcp:[]:1", "tcp:[::1]x",
+                              "nbd://localhost:1", "tcp:a b:1"}) {
+        const Result<NbdAddress> address = NbdAddress::parse(given);
+        ASSERT_FALSE(address) << given;
+        EXPECT_EQ(address.error().message,
+                  "'" + std::string(given) +
+                      "' is not an address; expected unix:/PATH, tcp:HOST:PORT or tcp:[IPV6]:PORT");
+    }
+}
+
+TEST(NbdAddress, PortsOutOfRangeAndBareIpv6AreNamed) {
+    EXPECT_EQ(NbdAddress::parse("tcp:h:65536").error().message,
+              "'tcp:h:65536': '65536' is not a port; expected 0 to 65535");
+    EXPECT_EQ(NbdAddress::parse("tcp:h:1x").error().message,
+              "'tcp:h:1x': '1x' is not a port; expected 0 to 65535");
+    EXPECT_EQ(NbdAddress::parse("tcp:::1:10809").error().message,
+              "'tcp:::1:10809': write an IPv6 address in brackets, as in tcp:[::1]:10809");
+}
+
+TEST(NbdAddress, UnixPathsHaveALimit) {
+    EXPECT_TRUE(NbdAddress::parse("unix:/" + std::string(106, 'x')));
+    EXPECT_FALSE(NbdAddress::parse("unix:/" + std::string(107, 'x')));
+}
+
+TEST(NbdAddress, EveryAddressCollidesWithEachOnThatPort) {
+    const auto collide = [](const char* one, const char* other) {
+        return addresses_collide(NbdAddress::parse(one).value(), NbdAddress::parse(other).value());
+    };
+    EXPECT_TRUE(collide("tcp:0.0.0.0:1", "tcp:127.0.0.1:1"));
+    EXPECT_TRUE(collide("tcp:[::1]:1", "tcp::1"));
+    EXPECT_TRUE(collide("/a", "unix:/a"));
+    EXPECT_FALSE(collide("tcp:127.0.0.1:1", "tcp:127.0.0.2:1"));
+    EXPECT_FALSE(collide("tcp::1", "tcp::2"));
+    EXPECT_FALSE(collide("tcp::0", "tcp::0"));
+    EXPECT_FALSE(collide("/a", "/b"));
 }
 
 }  // namespace

@@ -1,28 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Counts allocations while a client works: there are none per I/O. A program of its own, because it
 // replaces operator new.
-#include <cstdlib>
-#include <new>
-
 #include "nbd_harness.h"
-
-namespace {
-std::atomic<bool> counting = false;
-std::atomic<uint64_t> allocations = 0;
-}  // namespace
-
-void* operator new(size_t bytes) {
-    if (counting) ++allocations;
-    void* memory = std::malloc(bytes);
-    if (memory == nullptr) std::abort();
-    return memory;
-}
-void operator delete(void* memory) noexcept {
-    std::free(memory);
-}
-void operator delete(void* memory, size_t) noexcept {
-    std::free(memory);
-}
+#include "support/heap_counter.h"
 
 namespace braidway::exports {
 namespace {
@@ -43,10 +23,10 @@ TEST_P(NbdAllocation, NoneIsMadePerRequest) {
     batch.add(client.request(cmd_block_status, 0, 1, 0, 65536));
     batch.add(client.request(cmd_read, 0, 1, 1, 1));  // Refused.
     std::vector<char> replies(1 << 20);
-    uint64_t made = 0;
+    uint64_t before = 0;
     for (int round = 0; round < 50; ++round) {
         // The first rounds may touch slots and grow the timers' heap.
-        if (round == 10) counting = true;
+        if (round == 10) before = heap_requests();
         const uint64_t requests = world.server->find_export("disk")->counters.requests_total();
         std::span<const std::byte> left(batch.get());
         const Instant give_up = world.loop->now() + patience;
@@ -57,9 +37,7 @@ TEST_P(NbdAllocation, NoneIsMadePerRequest) {
             world.loop->turn(world.loop->now() + std::chrono::milliseconds(1));
         }
     }
-    counting = false;
-    made = allocations;
-    EXPECT_EQ(made, 0u);
+    EXPECT_EQ(heap_requests() - before, 0u);
     EXPECT_GE(world.server->find_export("disk")->counters.requests_total(), 50u * 130);
 }
 

@@ -97,7 +97,7 @@ class World {
     }
     NbdListen listen() const {
         NbdAddress address;
-        address.is_unix = true;
+        address.kind = NbdAddress::Kind::unix_socket;
         address.path = path;
         return {address, {}};
     }

@@ -155,12 +155,7 @@ TEST_P(NbdServers, ManyClientsAtOnce) {
     for (const auto& client : clients) client->send(client->request(cmd_read, 0, 1, 0, 65536));
     for (const auto& client : clients) EXPECT_EQ(client->receive(16 + 65536).size(), 16u + 65536);
     EXPECT_EQ(world.recorder.entered, 128u);
-    size_t seen = 0;
-    world.server->for_each_connection([&](const NbdConnection& connection) {
-        EXPECT_EQ(connection.requests(), 1u);
-        ++seen;
-    });
-    EXPECT_EQ(seen, 128u);
+    EXPECT_EQ(world.server->connections(), 128u);
 }
 
 ON_BOTH_BACKENDS(NbdServers);

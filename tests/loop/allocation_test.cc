@@ -1,29 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// No operation allocates: this program counts calls of operator new on each thread.
+// No operation allocates: counted on the loop's thread.
 #include <array>
-#include <cstdlib>
 #include <deque>
-#include <new>
 
 #include "fixture.h"
-
-namespace {
-thread_local uint64_t allocations = 0;
-}  // namespace
-
-// Not inlined: gcc 12 would take the malloc() and free() behind a pair of them for a mismatch.
-[[gnu::noinline]] void* operator new(size_t bytes) {
-    ++allocations;
-    void* memory = std::malloc(bytes);
-    if (memory == nullptr) std::abort();
-    return memory;
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept {
-    std::free(memory);
-}
-[[gnu::noinline]] void operator delete(void* memory, size_t) noexcept {
-    std::free(memory);
-}
+#include "support/heap_counter.h"
 
 namespace braidway::loop {
 namespace {
@@ -113,12 +94,12 @@ TEST_P(LoopAllocations, NothingIsAllocatedPerOperation) {
     turn_until([&] { return loop_->in_flight() == 0; });
     traffic.errors = 0;
 
-    const uint64_t before = allocations;
+    const uint64_t before = heap_requests_of_this_thread();
     traffic.steps = 0;
     traffic.steps_max = 5000;
     traffic.start();
     turn_until([&] { return traffic.steps >= 5000; });
-    EXPECT_EQ(allocations, before);
+    EXPECT_EQ(heap_requests_of_this_thread(), before);
     EXPECT_EQ(traffic.errors, 0);
     EXPECT_GT(traffic.hooks, 0);
 
@@ -128,9 +109,9 @@ TEST_P(LoopAllocations, NothingIsAllocatedPerOperation) {
 }
 
 TEST(LoopAllocationCounter, CountsWhatIsAllocated) {
-    const uint64_t before = allocations;
+    const uint64_t before = heap_requests_of_this_thread();
     operator delete(operator new(8));
-    EXPECT_EQ(allocations, before + 1);
+    EXPECT_EQ(heap_requests_of_this_thread(), before + 1);
 }
 
 }  // namespace

@@ -1,42 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // An I/O through map, path and device asks the heap for nothing.
-#include <cstdlib>
-#include <new>
-
 #include "block/zero.h"
 #include "map/fixture.h"
-
-namespace {
-
-uint64_t heap_requests = 0;
-
-void* counted(size_t bytes) {
-    ++heap_requests;
-    void* memory = std::malloc(bytes);
-    if (memory == nullptr) std::abort();
-    return memory;
-}
-
-}  // namespace
-
-void* operator new(size_t bytes) {
-    return counted(bytes);
-}
-void* operator new[](size_t bytes) {
-    return counted(bytes);
-}
-void operator delete(void* memory) noexcept {
-    std::free(memory);
-}
-void operator delete[](void* memory) noexcept {
-    std::free(memory);
-}
-void operator delete(void* memory, size_t) noexcept {
-    std::free(memory);
-}
-void operator delete[](void* memory, size_t) noexcept {
-    std::free(memory);
-}
+#include "support/heap_counter.h"
 
 namespace braidway::map {
 namespace {
@@ -80,11 +46,11 @@ TEST_P(MapAllocation, AnIoAsksTheHeapForNothing) {
         };
     }
     run(1000);
-    const uint64_t before = heap_requests;
+    const uint64_t before = heap_requests();
     run(100'000);
-    EXPECT_EQ(heap_requests - before, 0u);
+    EXPECT_EQ(heap_requests() - before, 0u);
     ::operator delete(::operator new(16));  // A new-expression may be left out.
-    EXPECT_GT(heap_requests, before) << "the counter counts";
+    EXPECT_GT(heap_requests(), before) << "the counter counts";
 }
 
 INSTANTIATE_TEST_SUITE_P(Selectors, MapAllocation, testing::Values("round-robin", "service-time"));

@@ -374,13 +374,6 @@ TEST_F(MapDeviceTest, APathThatStallsIsFailedAndItsReadsGoElsewhere) {
     EXPECT_TRUE(path("a").path->quiet());
 }
 
-TEST_F(MapDeviceTest, GrowsButNeverShrinks) {
-    make_pair();
-    map_->grow(2u << 30);
-    EXPECT_EQ(map_->geometry().size_bytes, 2u << 30);
-    EXPECT_DEATH(map_->grow(1u << 30), "never shrinks");
-}
-
 TEST_F(MapDeviceTest, RefusesABadTable) {
     const auto table = make_spec({make_group({"x"}, "no-such-selector")});
     add_path("x");

@@ -15,7 +15,7 @@ class CheckedDevice final : public block::BlockDevice {
   public:
     explicit CheckedDevice(loop::Loop& loop) : loop_(loop) { geometry_.size_bytes = 1u << 20; }
     const block::Geometry& geometry() const override { return geometry_; }
-    void submit(block::Request& request) override {
+    void begin(block::Request& request) override {
         reads.push_back(loop_.now());
         EXPECT_EQ(request.op, IoOp::read);
         EXPECT_EQ(request.offset_bytes, 0u);

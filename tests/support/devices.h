@@ -118,7 +118,7 @@ class ScriptedDevice final : public block::BlockDevice {
         shape.can_fast_zero = shape.can_block_status = true;
     }
     const block::Geometry& geometry() const override { return shape; }
-    void submit(block::Request& request) override {
+    void begin(block::Request& request) override {
         ++submitted;
         seen.push_back(request.shape());
         waiting.push_back(&request);
@@ -147,7 +147,7 @@ class WatchingLayer final : public block::Layer {
     using Layer::Layer;
     ~WatchingLayer() override { EXPECT_EQ(in_flight, 0u); }
 
-    void submit(block::Request& request) override {
+    void begin(block::Request& request) override {
         ++in_flight;
         block::Frame& frame = request.push(*this);
         frame.words = {request.offset_bytes, request.length_bytes,

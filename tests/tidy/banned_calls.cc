@@ -75,7 +75,7 @@ const std::vector<Ban> bans{
      {"sleep_for", "sleep_until", "usleep", "nanosleep", "clock_nanosleep"},
      {"src/", "fuzz/"},
      // On control threads: for a lane that may be stuck, and for a port of a killed server.
-     {"src/daemon/assembly.cc", "src/export/nbd_address.cc"},
+     {"src/daemon/assembly.cc", "src/export/nbd_socket.cc"},
      "a loop::Timer: a lane never sleeps but in its loop"},
     {As::text,
      {"using namespace std;", "std::endl", ".detach()"},

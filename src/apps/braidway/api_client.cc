@@ -13,8 +13,8 @@
 #include <ostream>
 
 #include "apps/braidway/places.h"
-#include "daemon/address.h"
 #include "daemon/api_command.h"
+#include "export/nbd_address.h"
 
 namespace braidway::apps {
 namespace {
@@ -26,7 +26,7 @@ constexpr std::chrono::hours stream_timeout(24 * 365);
 
 /// 0 when somebody listens there, else an errno value.
 int try_socket(const std::string& path) {
-    if (!daemon::check_socket_path(path)) return ENAMETOOLONG;
+    if (!exports::check_socket_path(path)) return ENAMETOOLONG;
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     path.copy(address.sun_path, sizeof address.sun_path - 1);

@@ -51,7 +51,7 @@ Result<void> add_addresses(daemon::ExportConfig& made, const std::string& state,
     std::vector<std::string> all{"unix:" + state + "/demo.sock"};
     all.insert(all.end(), (nbd.empty() ? usual : nbd).begin(), (nbd.empty() ? usual : nbd).end());
     for (const std::string& text : all) {
-        const Result<Address> address = daemon::parse_address(text);
+        const Result<Address> address = exports::NbdAddress::parse(text);
         if (!address) return fail("--nbd: " + address.error().message, EINVAL);
         if (std::ranges::find(made.nbd, *address) == made.nbd.end()) made.nbd.push_back(*address);
     }
@@ -64,7 +64,7 @@ Result<daemon::Config> make_demo_config(const std::string& state,
                                         const std::vector<std::string>& nbd) {
     daemon::Config config;
     config.api.socket = demo_api_socket(state);
-    if (const Result<void> fits = daemon::check_socket_path(state + "/demo.sock"); !fits)
+    if (const Result<void> fits = exports::check_socket_path(state + "/demo.sock"); !fits)
         return fail(fmt::format("--state: {}", fits.error().message), EINVAL);
     for (const char* name : {"a1", "a2", "b1", "b2"})
         config.paths.push_back(demo_path(name, state + "/disk.img"));

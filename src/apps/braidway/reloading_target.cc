@@ -55,11 +55,7 @@ Result<std::string> ReloadingTarget::try_reload() {
     if (!read_) return fail("the demo has no configuration file to read again", EINVAL);
     std::expected<daemon::Config, daemon::ConfigProblems> config = read_();
     if (config) return apply_(std::move(*config));
-    // All of them, on one line: this goes to the log and into an answer.
-    std::string text;
-    for (const daemon::ConfigProblem& each : config.error())
-        text += fmt::format("{}{}", text.empty() ? "" : "; ", each.text());
-    return fail(fmt::format("nothing changed: {}", text), EINVAL);
+    return fail(fmt::format("nothing changed: {}", daemon::problems_line(config.error())), EINVAL);
 }
 
 }  // namespace braidway::apps
