@@ -92,6 +92,7 @@ struct IoShape {
     IoOp op = IoOp::read;
     uint64_t offset_bytes = 0;
     uint64_t length_bytes = 0;
+    uint32_t cpu = 0;  ///< Of the lane that submits it.
 };
 
 }  // namespace braidway

@@ -48,6 +48,12 @@ class IndexList {
         push_back(index);
     }
 
+    /// Appends the numbers in the list, in order, and its end.
+    void append_to(std::vector<uint64_t>& numbers) const {
+        for (Index at = front(); at != end(); at = after(at)) numbers.push_back(at);
+        numbers.push_back(end());
+    }
+
   private:
     /// The last link is the list's head; a number that is not in the list is linked to itself.
     struct Link {

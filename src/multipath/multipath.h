@@ -13,63 +13,13 @@
 
 #include "base/error.h"
 #include "base/io.h"
-#include "base/limits.h"
 #include "base/time.h"
+#include "multipath/event.h"
 #include "multipath/selector.h"
+#include "multipath/spec.h"
+#include "multipath/status.h"
 
 namespace braidway::multipath {
-
-/// A path of a map: its place in table order, from 0, over all groups. A new table (replace())
-/// numbers the paths anew.
-using PathId = uint32_t;
-/// A priority group: its number, from 1, in table order. 0 = none.
-using GroupNumber = uint32_t;
-inline constexpr PathId no_path = UINT32_MAX;
-
-/// Whether a path takes I/O.
-enum class PathState : uint8_t {
-    up,    ///< Takes I/O. Left by an I/O path error, a failed check, a fail_path message.
-    down,  ///< Takes no I/O. Left by a good check (unless the failure is sticky) or reinstate_path.
-};
-
-/// What a priority group is used for, with the letter of dm's status.
-enum class GroupState : uint8_t {
-    enabled,   ///< May be used. Shown as E.
-    active,    ///< The group that I/O goes to now. Shown as A.
-    disabled,  ///< Bypassed: used only when no other group has a path. Shown as D.
-};
-
-/// What a map does with I/O when no path is left (queue_if_no_path and its timeout).
-struct NoPathPolicy {
-    bool queue = true;
-    /// How long held I/O waits once the last path has gone; nothing = for ever.
-    std::optional<Duration> timeout = limits::no_path_timeout_default;
-};
-
-/// One path of a table.
-struct PathSpec {
-    std::string name;
-    PathArguments arguments;  ///< For the group's selector.
-    bool up = true;           ///< A map may start with paths that do not work.
-};
-
-/// One priority group of a table; earlier groups are preferred.
-struct GroupSpec {
-    std::string selector = "service-time";
-    std::vector<PathSpec> paths;
-};
-
-/// A map as it is configured.
-struct MultipathSpec {
-    std::vector<GroupSpec> groups;
-    /// The group to try first. Beyond the last group = the first that has a path, as in the kernel;
-    /// not looked at when there are no groups.
-    GroupNumber initial_group = 1;
-    NoPathPolicy no_path;
-    /// Tries of one request before its error goes up though paths are left; never fewer than the
-    /// map has paths, so that each path is tried.
-    uint32_t attempts_max = limits::attempts_max;
-};
 
 /// One try of one request on one path. Kept by the map with the request; says to completed() what
 /// route() decided.
@@ -102,93 +52,6 @@ enum class Verdict : uint8_t {
     done,   ///< Pass the status up.
     retry,  ///< route() it again now.
     hold,   ///< No path is left: keep it until RunHeld or FailHeld.
-};
-
-/// Operators' messages, with device-mapper's semantics.
-enum class Message : uint8_t {
-    fail_path,
-    reinstate_path,
-    switch_group,
-    disable_group,
-    enable_group,
-    queue_if_no_path,
-    fail_if_no_path,
-};
-
-/// Something that happened.
-struct Event {
-    enum class Kind : uint8_t {
-        message,        ///< `message`, with path or group.
-        checker_up,     ///< A check of `path` was good.
-        checker_down,   ///< A check of `path` failed; `reason` says why.
-        path_stalled,   ///< I/O on `path` is not answered in time.
-        no_path_timer,  ///< The timer of ArmNoPathTimer went off.
-    };
-    Kind kind = Kind::message;
-    Message message = Message::fail_path;
-    PathId path = no_path;
-    GroupNumber group = 0;  ///< switch_group, disable_group, enable_group.
-    /// fail_path: good checks do not undo it, only reinstate_path does.
-    bool sticky = false;
-    std::string reason;  ///< In words, for whoever asks later; may be empty.
-};
-
-/// Something for the map to do, or to tell.
-struct Action {
-    enum class Kind : uint8_t {
-        path_failed,      ///< Tell; `valid_paths` are left. The checker should look soon.
-        path_reinstated,  ///< Tell.
-        group_switched,   ///< I/O now goes to `group`; tell.
-        no_paths_left,    ///< Shout.
-        paths_back,       ///< Shout: the first path after none.
-        run_held,         ///< route() every held request again, in arrival order.
-        fail_held,        ///< route() would fail now: answer every held request with I/O error.
-        /// At `deadline` send Event::no_path_timer; replaces the deadline before. One that comes
-        /// early or late does no harm.
-        arm_no_path_timer,
-        disarm_no_path_timer,  ///< The timer is not needed any more.
-    };
-    Kind kind = Kind::path_failed;
-    PathId path = no_path;     ///< path_failed, path_reinstated.
-    GroupNumber group = 0;     ///< Of `path`; the new one of group_switched.
-    uint32_t valid_paths = 0;  ///< How many are up after it.
-    Instant deadline;
-    std::string reason;  ///< path_failed, fail_held: in words.
-};
-
-/// One path as status shows it.
-struct PathStatus {
-    std::string name;
-    GroupNumber group = 0;
-    PathState state = PathState::up;
-    bool sticky = false;      ///< Failed by an operator with hold.
-    uint32_t fail_count = 0;  ///< Cumulative, as in the kernel.
-    uint32_t in_flight = 0;
-    uint64_t in_flight_bytes = 0;
-    /// Who failed it last: "I/O error", "check", "operator", "stall"; "start" when it did not work
-    /// as the table came. Empty = nobody so far.
-    std::string failed_by;
-    std::string reason;  ///< In words.
-    Instant failed_at;
-};
-
-/// One priority group, as it is now.
-struct GroupStatus {
-    GroupNumber number = 0;
-    GroupState state = GroupState::enabled;
-    std::string selector;
-    std::vector<PathId> paths;
-};
-
-/// A snapshot for people and the API.
-struct MultipathStatus {
-    std::vector<PathStatus> paths;
-    std::vector<GroupStatus> groups;
-    GroupNumber current_group = 0;  ///< As the kernel's "PG number": current, else next, else 1.
-    uint32_t valid_paths = 0;
-    bool queueing = false;  ///< queue_if_no_path is on and has not run out.
-    /// The timeout has passed: everything fails until a path is back.
-    bool no_path_expired = false;
 };
 
 /// The brain of one map.

@@ -103,7 +103,8 @@ Result<std::vector<Multipath::Group>> Multipath::make_groups(const MultipathSpec
     for (const GroupSpec& group : spec.groups) {
         std::vector<PathArguments> arguments;
         for (const PathSpec& path : group.paths) arguments.push_back(path.arguments);
-        auto selector = make_selector(group.selector, arguments);
+        auto selector = make_selector(group.selector, group.selector_arguments, arguments,
+                                      {spec.kernel_strict, spec.node_of_cpu});
         if (!selector)
             return fail(fmt::format("group {}: {}", groups.size() + 1, selector.error().message),
                         selector.error().code);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "multipath/round_robin.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "multipath/index_list.h"
 #include "multipath/path_arguments.h"
 
@@ -11,8 +14,9 @@ constexpr std::string_view selector_name = "round-robin";
 
 class RoundRobin final : public Selector {
   public:
-    explicit RoundRobin(Index paths) : up_(paths) {
-        for (Index path = 0; path < paths; ++path) up_.push_back(path);
+    explicit RoundRobin(std::vector<uint32_t> repeat_counts)
+        : repeat_counts_(std::move(repeat_counts)), up_(static_cast<Index>(repeat_counts_.size())) {
+        for (Index path = 0; path < repeat_counts_.size(); ++path) up_.push_back(path);
     }
 
     std::string_view name() const override { return selector_name; }
@@ -30,22 +34,35 @@ class RoundRobin final : public Selector {
     void fail_path(Index path) override { up_.remove(path); }
     void reinstate_path(Index path) override { up_.push_front(path); }
 
+    PathArguments info_words(Index) const override { return {}; }
+    PathArguments table_words(Index path) const override {
+        return {std::to_string(repeat_counts_[path])};
+    }
+    std::unique_ptr<Selector> clone() const override { return std::make_unique<RoundRobin>(*this); }
+    void append_state(std::vector<uint64_t>& state) const override { up_.append_to(state); }
+
   private:
+    std::vector<uint32_t> repeat_counts_;  ///< Shown, and nothing else: above 1 is 1.
     IndexList up_;
 };
 
 }  // namespace
 
-Result<std::unique_ptr<Selector>> make_round_robin(const std::vector<PathArguments>& paths) {
+Result<std::unique_ptr<Selector>> make_round_robin(const PathArguments&,
+                                                   const std::vector<PathArguments>& paths,
+                                                   const SelectorOptions&) {
+    std::vector<uint32_t> repeat_counts;
     for (size_t path = 0; path < paths.size(); ++path) {
         const PathArguments& words = paths[path];
         if (auto few = refuse_more_than(1, "[repeat_count]", selector_name, path, words); !few)
             return std::unexpected(few.error());
-        const NumberArgument repeat_count{.selector = selector_name, .name = "repeat_count"};
-        if (auto count = read_number(repeat_count, path, words); !count)
-            return std::unexpected(count.error());
+        const NumberArgument repeat_count{
+            .selector = selector_name, .name = "repeat_count", .absent = 1};
+        const auto count = read_number(repeat_count, path, words);
+        if (!count) return std::unexpected(count.error());
+        repeat_counts.push_back(std::min(*count, 1U));
     }
-    return std::make_unique<RoundRobin>(static_cast<Selector::Index>(paths.size()));
+    return std::make_unique<RoundRobin>(std::move(repeat_counts));
 }
 
 }  // namespace braidway::multipath

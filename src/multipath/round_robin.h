@@ -14,6 +14,8 @@ namespace braidway::multipath {
 /// Units:   I/Os; neither sizes nor times matter.
 /// Source:  the round-robin selector of Linux device-mapper, where repeat counts above 1 are
 ///          accepted and ignored as well.
-Result<std::unique_ptr<Selector>> make_round_robin(const std::vector<PathArguments>& paths);
+Result<std::unique_ptr<Selector>> make_round_robin(const PathArguments& group,
+                                                   const std::vector<PathArguments>& paths,
+                                                   const SelectorOptions& options);
 
 }  // namespace braidway::multipath

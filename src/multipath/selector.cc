@@ -13,7 +13,9 @@ namespace {
 
 struct SelectorRow {
     std::string_view name;
-    Result<std::unique_ptr<Selector>> (*make)(const std::vector<PathArguments>& paths);
+    Result<std::unique_ptr<Selector>> (*make)(const PathArguments& group,
+                                              const std::vector<PathArguments>& paths,
+                                              const SelectorOptions& options);
 };
 
 /// Every selector there is; a new one adds its row.
@@ -24,11 +26,12 @@ constexpr std::array selectors{
 
 }  // namespace
 
-Result<std::unique_ptr<Selector>> make_selector(std::string_view name,
-                                                const std::vector<PathArguments>& paths) {
+Result<std::unique_ptr<Selector>> make_selector(std::string_view name, const PathArguments& group,
+                                                const std::vector<PathArguments>& paths,
+                                                const SelectorOptions& options) {
     std::string known;
     for (const SelectorRow& row : selectors) {
-        if (row.name == name) return row.make(paths);
+        if (row.name == name) return row.make(group, paths, options);
         known += fmt::format("{}{}", known.empty() ? "" : ", ", row.name);
     }
     return fail(fmt::format("unknown selector '{}'; there are: {}", name, known));

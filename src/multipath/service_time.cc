@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "multipath/service_time.h"
 
+#include <algorithm>
+
 #include "multipath/index_list.h"
 #include "multipath/path_arguments.h"
 
@@ -15,6 +17,7 @@ __extension__ using Wide = unsigned __int128;
 struct Load {
     uint64_t in_flight_bytes = 0;
     uint32_t relative_throughput = 1;
+    uint32_t repeat_count = 1;  ///< Shown, and nothing else: above 1 is 1.
 };
 
 /// Whether `left` would serve a request of `length_bytes` strictly better than `right`.
@@ -62,6 +65,22 @@ class ServiceTime final : public Selector {
     void fail_path(Index path) override { up_.remove(path); }
     void reinstate_path(Index path) override { up_.push_back(path); }
 
+    PathArguments info_words(Index path) const override {
+        return {std::to_string(loads_[path].in_flight_bytes),
+                std::to_string(loads_[path].relative_throughput)};
+    }
+    PathArguments table_words(Index path) const override {
+        return {std::to_string(loads_[path].repeat_count),
+                std::to_string(loads_[path].relative_throughput)};
+    }
+    std::unique_ptr<Selector> clone() const override {
+        return std::make_unique<ServiceTime>(*this);
+    }
+    void append_state(std::vector<uint64_t>& state) const override {
+        up_.append_to(state);
+        for (const Load& load : loads_) state.push_back(load.in_flight_bytes);
+    }
+
   private:
     std::vector<Load> loads_;
     IndexList up_;
@@ -69,7 +88,9 @@ class ServiceTime final : public Selector {
 
 }  // namespace
 
-Result<std::unique_ptr<Selector>> make_service_time(const std::vector<PathArguments>& paths) {
+Result<std::unique_ptr<Selector>> make_service_time(const PathArguments&,
+                                                    const std::vector<PathArguments>& paths,
+                                                    const SelectorOptions&) {
     std::vector<Load> loads(paths.size());
     for (size_t path = 0; path < paths.size(); ++path) {
         const PathArguments& words = paths[path];
@@ -77,9 +98,11 @@ Result<std::unique_ptr<Selector>> make_service_time(const std::vector<PathArgume
                                         path, words);
             !few)
             return std::unexpected(few.error());
-        const NumberArgument repeat_count{.selector = selector_name, .name = "repeat_count"};
-        if (auto count = read_number(repeat_count, path, words); !count)
-            return std::unexpected(count.error());
+        const NumberArgument repeat_count{
+            .selector = selector_name, .name = "repeat_count", .absent = 1};
+        const auto count = read_number(repeat_count, path, words);
+        if (!count) return std::unexpected(count.error());
+        loads[path].repeat_count = std::min(*count, 1U);
         const NumberArgument relative_throughput{.selector = selector_name,
                                                  .name = "relative_throughput",
                                                  .place = 1,

@@ -19,6 +19,8 @@ namespace braidway::multipath {
 /// Units:   bytes; no clock is read.
 /// Source:  the service-time selector of Linux device-mapper; compared by cross-multiplication as
 ///          there, with 128-bit products instead of its shift-down guard.
-Result<std::unique_ptr<Selector>> make_service_time(const std::vector<PathArguments>& paths);
+Result<std::unique_ptr<Selector>> make_service_time(const PathArguments& group,
+                                                    const std::vector<PathArguments>& paths,
+                                                    const SelectorOptions& options);
 
 }  // namespace braidway::multipath

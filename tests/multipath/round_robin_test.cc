@@ -16,19 +16,19 @@ std::vector<uint32_t> picks(Selector& selector, int count) {
 }
 
 TEST(RoundRobin, TakesThePathsInTurnInTableOrder) {
-    const auto selector = std::move(make_round_robin({{}, {}, {}}).value());
+    const auto selector = std::move(make_round_robin({}, {{}, {}, {}}, {}).value());
     EXPECT_THAT(picks(*selector, 7), ElementsAre(0, 1, 2, 0, 1, 2, 0));
 }
 
 TEST(RoundRobin, LeavesOutAPathThatFailedAndKeepsTheOrderOfTheOthers) {
-    const auto selector = std::move(make_round_robin({{}, {}, {}, {}}).value());
+    const auto selector = std::move(make_round_robin({}, {{}, {}, {}, {}}, {}).value());
     EXPECT_THAT(picks(*selector, 2), ElementsAre(0, 1));
     selector->fail_path(3);
     EXPECT_THAT(picks(*selector, 4), ElementsAre(2, 0, 1, 2));
 }
 
 TEST(RoundRobin, TakesAReinstatedPathNext) {
-    const auto selector = std::move(make_round_robin({{}, {}, {}}).value());
+    const auto selector = std::move(make_round_robin({}, {{}, {}, {}}, {}).value());
     selector->fail_path(0);
     EXPECT_THAT(picks(*selector, 3), ElementsAre(1, 2, 1));
     selector->reinstate_path(0);
@@ -36,7 +36,7 @@ TEST(RoundRobin, TakesAReinstatedPathNext) {
 }
 
 TEST(RoundRobin, TakesThePathReinstatedLastFirst) {
-    const auto selector = std::move(make_round_robin({{}, {}, {}}).value());
+    const auto selector = std::move(make_round_robin({}, {{}, {}, {}}, {}).value());
     selector->fail_path(1);
     selector->fail_path(2);
     selector->reinstate_path(1);
@@ -45,12 +45,12 @@ TEST(RoundRobin, TakesThePathReinstatedLastFirst) {
 }
 
 TEST(RoundRobin, TreatsEveryRepeatCountLikeOne) {
-    const auto selector = std::move(make_round_robin({{"100"}, {"0"}, {"1"}}).value());
+    const auto selector = std::move(make_round_robin({}, {{"100"}, {"0"}, {"1"}}, {}).value());
     EXPECT_THAT(picks(*selector, 4), ElementsAre(0, 1, 2, 0));
 }
 
 TEST(RoundRobin, DoesNotCareForWhatIsInFlight) {
-    const auto selector = std::move(make_round_robin({{}, {}}).value());
+    const auto selector = std::move(make_round_robin({}, {{}, {}}, {}).value());
     selector->carry_over(0, 9, 1u << 20);
     selector->started(0, 1u << 20, {});
     EXPECT_THAT(picks(*selector, 2), ElementsAre(0, 1));
@@ -58,9 +58,9 @@ TEST(RoundRobin, DoesNotCareForWhatIsInFlight) {
 }
 
 TEST(RoundRobin, RefusesArgumentsThatAreNoRepeatCount) {
-    EXPECT_THAT(make_round_robin({{}, {"x"}}).error().message,
+    EXPECT_THAT(make_round_robin({}, {{}, {"x"}}, {}).error().message,
                 HasSubstr("round-robin: path 2: repeat_count 'x'"));
-    EXPECT_THAT(make_round_robin({{"1", "50"}}).error().message,
+    EXPECT_THAT(make_round_robin({}, {{"1", "50"}}, {}).error().message,
                 HasSubstr("path 1: 2 arguments, expected at most 1: [repeat_count]"));
 }
 

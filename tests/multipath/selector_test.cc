@@ -8,7 +8,7 @@ namespace {
 
 TEST(Selector, IsMadeByItsName) {
     for (const char* name : {"round-robin", "service-time"}) {
-        const auto selector = make_selector(name, {{}, {}});
+        const auto selector = make_selector(name, {}, {{}, {}});
         ASSERT_TRUE(selector.has_value()) << name;
         EXPECT_EQ((*selector)->name(), name);
     }
@@ -17,13 +17,13 @@ TEST(Selector, IsMadeByItsName) {
 TEST(Selector, OfAnUnknownNameIsRefusedWithTheNamesThereAre) {
     for (const char* name : {"", "Round-Robin", "queue-depth"})
         EXPECT_EQ(
-            make_selector(name, {{}}).error().message,
+            make_selector(name, {}, {{}}).error().message,
             std::string("unknown selector '") + name + "'; there are: round-robin, service-time");
 }
 
 TEST(Selector, PicksNothingWhenEveryPathIsDown) {
     for (const char* name : {"round-robin", "service-time"}) {
-        const auto selector = std::move(make_selector(name, {{}, {}}).value());
+        const auto selector = std::move(make_selector(name, {}, {{}, {}}).value());
         selector->fail_path(1);
         EXPECT_EQ(selector->pick({}, {}), 0u);
         selector->fail_path(0);

@@ -17,7 +17,7 @@ struct Given {
 std::unique_ptr<Selector> make(const std::vector<Given>& paths) {
     std::vector<PathArguments> arguments;
     for (const Given& path : paths) arguments.push_back({"1", path.throughput});
-    auto selector = std::move(make_service_time(arguments).value());
+    auto selector = std::move(make_service_time({}, arguments, {}).value());
     for (uint32_t at = 0; at < paths.size(); ++at)
         if (paths[at].in_flight_bytes > 0) selector->carry_over(at, 1, paths[at].in_flight_bytes);
     return selector;
@@ -136,17 +136,17 @@ TEST(ServiceTime, UsesThroughputZeroWhenTheOthersAreDown) {
 }
 
 TEST(ServiceTime, HasThroughputOneWhenNoneIsGiven) {
-    const auto selector = std::move(make_service_time({{}, {"5"}, {"1", "1"}}).value());
+    const auto selector = std::move(make_service_time({}, {{}, {"5"}, {"1", "1"}}, {}).value());
     EXPECT_THAT(one_by_one(*selector, 3), ElementsAre(0, 1, 2));
 }
 
 TEST(ServiceTime, RefusesWrongArguments) {
-    EXPECT_THAT(make_service_time({{"1", "101"}}).error().message,
+    EXPECT_THAT(make_service_time({}, {{"1", "101"}}, {}).error().message,
                 HasSubstr("service-time: path 1: relative_throughput '101': expected a whole "
                           "number from 0 to 100"));
-    EXPECT_THAT(make_service_time({{}, {"-1"}}).error().message,
+    EXPECT_THAT(make_service_time({}, {{}, {"-1"}}, {}).error().message,
                 HasSubstr("path 2: repeat_count '-1'"));
-    EXPECT_THAT(make_service_time({{"1", "2", "3"}}).error().message,
+    EXPECT_THAT(make_service_time({}, {{"1", "2", "3"}}, {}).error().message,
                 HasSubstr("3 arguments, expected at most 2: [repeat_count [relative_throughput]]"));
 }
 
