@@ -32,9 +32,21 @@ Telling telling_of(Action::Kind kind) {
             return {Severity::warning, "paths-back"};
         case Action::Kind::fail_held:
             return {Severity::critical, "held-failed"};
+        case Action::Kind::activation_failed:
+            return {Severity::warning, "activation-failed"};
+        case Action::Kind::release_fenced:
+            return {Severity::warning, "fence-ended"};
+        case Action::Kind::suspended:
+            return {Severity::warning, "map-suspended"};
+        case Action::Kind::resumed:
+            return {Severity::warning, "map-resumed"};
         case Action::Kind::run_held:
+        case Action::Kind::defer_held:
+        case Action::Kind::activate_path:
         case Action::Kind::arm_no_path_timer:
         case Action::Kind::disarm_no_path_timer:
+        case Action::Kind::arm_activation_timer:
+        case Action::Kind::arm_fence_timer:
             break;
     }
     return {Severity::debug, "map"};

@@ -2,8 +2,11 @@
 // What a map keeps with a request: the words of its frame.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+
+#include "multipath/multipath.h"
 
 namespace braidway::map {
 
@@ -18,5 +21,26 @@ inline constexpr uint64_t flush_walk = 1;
 inline constexpr unsigned table_shift = 1;
 inline constexpr unsigned sequence_shift = 17;
 inline constexpr uint64_t table_mask = uint64_t{0xFFFF} << table_shift;
+
+using Words = std::array<uint64_t, 4>;
+
+inline void pack(Words& words, const multipath::Ticket& ticket) {
+    words[path_and_entry] = ticket.path | uint64_t{ticket.entry} << 32;
+    words[generation_and_attempts] = ticket.generation | uint64_t{ticket.attempts} << 32;
+    words[started_at] = static_cast<uint64_t>(ticket.started_at.ns);
+}
+
+inline multipath::Ticket unpack(const Words& words, uint64_t length_bytes) {
+    return {.path = static_cast<uint32_t>(words[path_and_entry]),
+            .entry = static_cast<uint32_t>(words[path_and_entry] >> 32),
+            .generation = static_cast<uint32_t>(words[generation_and_attempts]),
+            .attempts = static_cast<uint32_t>(words[generation_and_attempts] >> 32),
+            .length_bytes = length_bytes,
+            .started_at = {static_cast<int64_t>(words[started_at])}};
+}
+
+inline uint32_t attempts_of(const Words& words) {
+    return static_cast<uint32_t>(words[generation_and_attempts] >> 32);
+}
 
 }  // namespace braidway::map

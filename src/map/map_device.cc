@@ -18,25 +18,10 @@ using multipath::Verdict;
 
 namespace {
 
-using Words = std::array<uint64_t, 4>;
-
-void pack(Words& words, const Ticket& ticket) {
-    words[path_and_entry] = ticket.path | uint64_t{ticket.entry} << 32;
-    words[generation_and_attempts] = ticket.generation | uint64_t{ticket.attempts} << 32;
-    words[started_at] = static_cast<uint64_t>(ticket.started_at.ns);
-}
-
-Ticket unpack(const Words& words, uint64_t length_bytes) {
-    return {.path = static_cast<uint32_t>(words[path_and_entry]),
-            .entry = static_cast<uint32_t>(words[path_and_entry] >> 32),
-            .generation = static_cast<uint32_t>(words[generation_and_attempts]),
-            .attempts = static_cast<uint32_t>(words[generation_and_attempts] >> 32),
-            .length_bytes = length_bytes,
-            .started_at = {static_cast<int64_t>(words[started_at])}};
-}
-
-uint32_t attempts_of(const Words& words) {
-    return static_cast<uint32_t>(words[generation_and_attempts] >> 32);
+/// Sends the brain an event when a timer goes off.
+template <multipath::Event::Kind kind>
+void fire(loop::Timer& timer, Instant) {
+    static_cast<MapDevice*>(timer.owner)->timer_went_off(kind);
 }
 
 }  // namespace
@@ -58,19 +43,21 @@ MapDevice::MapDevice(loop::Loop& loop, MapConfig config, std::vector<Member> mem
       observer_(observer),
       brain_(std::move(brain)),
       writes_(members_.size()) {
-    no_path_timer_.owner = this;
-    no_path_timer_.fire = [](loop::Timer& timer, Instant now) {
-        MapDevice& map = *static_cast<MapDevice*>(timer.owner);
-        map.brain_->handle({.kind = multipath::Event::Kind::no_path_timer, .reason = {}}, now);
-        map.take_actions();
+    no_path_timer_.fire = fire<multipath::Event::Kind::no_path_timer>;
+    activation_timer_.fire = fire<multipath::Event::Kind::activation_timer>;
+    fence_timer_.fire = fire<multipath::Event::Kind::fence_timer>;
+    delay_timer_.fire = [](loop::Timer& timer, Instant now) {
+        static_cast<MapDevice*>(timer.owner)->send_delayed(now);
     };
+    no_path_timer_.owner = activation_timer_.owner = fence_timer_.owner = delay_timer_.owner = this;
     attach_members();
     take_actions();
 }
 
 MapDevice::~MapDevice() {
     CHECK(counters_.in_flight == 0, "a map goes only when no request is on it");
-    loop_.disarm(no_path_timer_);
+    for (loop::Timer* timer : {&no_path_timer_, &activation_timer_, &fence_timer_, &delay_timer_})
+        loop_.disarm(*timer);
     for (const Member& member : members_) member.path->set_stall_listener(nullptr, 0);
 }
 
@@ -90,7 +77,16 @@ void MapDevice::begin(block::Request& request) {
     frame.words[generation_and_attempts] = 0;
     if (shutting_down_) {
         answer_soon(request, IoStatus::shutdown);
-    } else if (request.op == IoOp::flush && (!one_store_ || unflushed_lost_)) {
+    } else if (state_ != State::running) {
+        defer(request);
+    } else {
+        start(request);
+    }
+}
+
+void MapDevice::start(block::Request& request) {
+    block::Frame& frame = request.top();
+    if (request.op == IoOp::flush && (!one_store_ || unflushed_lost_)) {
         frame.words[sequence_and_mode] |= flush_walk;
         frame.words[flush_at] = 0;
         flush_step(request);
@@ -107,13 +103,19 @@ void MapDevice::dispatch(block::Request& request, uint32_t attempts) {
             if (attempts != 0) ++counters_.retries;
             pack(request.top().words, route.ticket);
             mark_table(request);
+            ++on_paths_;
             members_[route.ticket.path].path->submit(request);
             return;
         case Route::Kind::hold:
             hold(request);
             return;
         case Route::Kind::fail:
+            end_unsent(request);
             answer_soon(request, route.status);
+            return;
+        case Route::Kind::defer:
+            end_unsent(request);
+            defer(request);
             return;
     }
 }
@@ -121,82 +123,40 @@ void MapDevice::dispatch(block::Request& request, uint32_t attempts) {
 void MapDevice::completed(block::Request& request) {
     block::Frame& frame = request.top();
     const IoStatus status = request.status();
+    --on_paths_;
     if ((frame.words[sequence_and_mode] & flush_walk) != 0) {
         if (flush_step_ended(request, status)) flush_step(request);
-        return;
+    } else {
+        const bool lost = request.outcome_unknown && changes_data(request.op);
+        const Ticket ticket = unpack(frame.words, request.length_bytes);
+        const Verdict verdict = brain_->completed(ticket, status, loop_.now(), lost);
+        take_actions();
+        if (status == IoStatus::ok && changes_data(request.op)) note_write(request);
+        obey(request, verdict);
     }
-    const Ticket ticket = unpack(frame.words, request.length_bytes);
-    const Verdict verdict = brain_->completed(ticket, status, loop_.now());
-    take_actions();
-    if (status == IoStatus::ok && changes_data(request.op)) note_write(request);
-    // A write that may still happen must not be sent again, nor a read without memory of its own.
-    if (verdict == Verdict::done || request.outcome_unknown) {
-        answer(request, status);
-        return;
-    }
-    if (shutting_down_) {
-        answer(request, IoStatus::shutdown);
-        return;
-    }
+    if (state_ == State::suspending) check_traffic();
+}
+
+void MapDevice::obey(block::Request& request, Verdict verdict) {
+    const IoStatus status = request.status();
+    // A read without memory of its own cannot be sent again.
+    if (verdict == Verdict::done || (request.outcome_unknown && !changes_data(request.op)))
+        return answer(request, brain_->answer_for(status));
+    if (shutting_down_) return answer(request, IoStatus::shutdown);
     switch (verdict) {
         case Verdict::done:
             return;
         case Verdict::retry:
-            dispatch(request, ticket.attempts);
-            return;
+            return dispatch(request, attempts_of(request.top().words));
+        case Verdict::retry_later:
+            return retry_later(request);
         case Verdict::hold:
-            hold(request);
-            return;
+            return hold(request);
+        case Verdict::fence:
+            return fence(request);
+        case Verdict::defer:
+            return defer(request);
     }
-}
-
-// --- holding ----------------------------------------------------------------------------------
-
-void MapDevice::hold(block::Request& request) {
-    const uint64_t sequence = request.top().words[sequence_and_mode];
-    block::Request* before = held_.back();
-    while (before != nullptr && before->top().words[sequence_and_mode] > sequence)
-        before = held_.before(*before);
-    if (held_.empty()) held_since_ = loop_.now();
-    if (before != nullptr)
-        held_.insert_after(*before, request);
-    else
-        held_.push_front(request);
-    ++counters_.held_ever;
-    if (request.has_data()) counters_.held_bytes += request.length_bytes;
-    update_gate();
-}
-
-void MapDevice::run_held() {
-    // Those that must be held again join the list behind the ones that are still to be looked at
-    // only if they came later; the count ends the loop.
-    for (size_t left = held_.size(); left > 0 && !held_.empty(); --left) {
-        block::Request& request = *held_.pop_front();
-        if (request.has_data()) counters_.held_bytes -= request.length_bytes;
-        if ((request.top().words[sequence_and_mode] & flush_walk) != 0)
-            flush_step(request);
-        else
-            dispatch(request, attempts_of(request.top().words));
-        if (!held_.empty() && held_.front() == &request) break;
-    }
-    update_gate();
-}
-
-void MapDevice::fail_held(IoStatus status) {
-    while (block::Request* request = held_.pop_front()) {
-        if (request->has_data()) counters_.held_bytes -= request->length_bytes;
-        answer_soon(*request, status);
-    }
-    update_gate();
-}
-
-void MapDevice::update_gate() {
-    const bool full =
-        held_.size() >= config_.held_requests_max || counters_.held_bytes >= config_.held_bytes_max;
-    if (full)
-        gate_.close();
-    else
-        gate_.reopen();
 }
 
 void MapDevice::answer_soon(block::Request& request, IoStatus status) {
@@ -230,6 +190,7 @@ void MapDevice::take_actions() {
             case Action::Kind::group_switched:
             case Action::Kind::no_paths_left:
             case Action::Kind::paths_back:
+            case Action::Kind::activation_failed:
                 break;
             case Action::Kind::run_held:
                 run_held();
@@ -237,8 +198,30 @@ void MapDevice::take_actions() {
             case Action::Kind::fail_held:
                 fail_held(IoStatus::io);
                 break;
+            case Action::Kind::defer_held:
+                defer_held();
+                continue;
+            case Action::Kind::activate_path:
+                activate(action.path);
+                continue;
+            case Action::Kind::release_fenced:
+                release_fenced(action.entry, action.resend);
+                break;
+            case Action::Kind::suspended:
+                state_ = State::suspended;
+                break;
+            case Action::Kind::resumed:
+                state_ = State::running;
+                take_deferred();
+                break;
             case Action::Kind::arm_no_path_timer:
                 loop_.arm(no_path_timer_, action.deadline);
+                continue;
+            case Action::Kind::arm_activation_timer:
+                loop_.arm(activation_timer_, action.deadline);
+                continue;
+            case Action::Kind::arm_fence_timer:
+                loop_.arm(fence_timer_, action.deadline);
                 continue;
             case Action::Kind::disarm_no_path_timer:
                 loop_.disarm(no_path_timer_);
@@ -249,6 +232,27 @@ void MapDevice::take_actions() {
             action.path < members_.size() ? members_[action.path].path->name() : std::string());
     }
     taking_actions_ = false;
+    if (resume_when_suspended_ && state_ == State::suspended) {
+        resume_when_suspended_ = false;
+        CHECK(resume().has_value(), "a suspended map can be resumed");
+    }
+}
+
+/// Without an activator nobody can answer: the device has no handler.
+void MapDevice::activate(uint32_t path) {
+    if (activator_ != nullptr)
+        activator_->activate(path);
+    else
+        path_activated(path, multipath::HandlerResult::no_handler, "no driver for the handler");
+}
+
+void MapDevice::timer_went_off(multipath::Event::Kind kind) {
+    tell_brain({.kind = kind, .reason = {}});
+}
+
+void MapDevice::tell_brain(const multipath::Event& event) {
+    brain_->handle(event, loop_.now());
+    take_actions();
 }
 
 Result<void> MapDevice::handle(const multipath::Event& event) {
@@ -260,34 +264,54 @@ Result<void> MapDevice::handle(const multipath::Event& event) {
 
 void MapDevice::path_checked(uint32_t path, bool good, const std::string& reason) {
     if (path >= members_.size()) return;
-    brain_->handle(
+    tell_brain(
         {.kind = good ? multipath::Event::Kind::checker_up : multipath::Event::Kind::checker_down,
          .path = path,
-         .reason = reason},
-        loop_.now());
-    take_actions();
+         .reason = reason});
+}
+
+void MapDevice::path_activated(uint32_t path, multipath::HandlerResult result,
+                               const std::string& reason) {
+    if (path >= members_.size()) return;
+    tell_brain({.kind = multipath::Event::Kind::path_activated,
+                .path = path,
+                .result = result,
+                .reason = reason});
+}
+
+void MapDevice::path_admitted(uint32_t path, bool admitted, const std::string& reason) {
+    if (path >= members_.size()) return;
+    tell_brain({.kind = admitted ? multipath::Event::Kind::path_admitted
+                                 : multipath::Event::Kind::path_vetoed,
+                .path = path,
+                .reason = reason});
 }
 
 void MapDevice::path_stalled(size_t path_index, Duration waited) {
-    brain_->handle({.kind = multipath::Event::Kind::path_stalled,
-                    .path = static_cast<uint32_t>(path_index),
-                    .reason = fmt::format("no answer for {}", format_duration(waited))},
-                   loop_.now());
-    take_actions();
+    tell_brain({.kind = multipath::Event::Kind::path_stalled,
+                .path = static_cast<uint32_t>(path_index),
+                .reason = fmt::format("no answer for {}", format_duration(waited))});
+}
+
+void MapDevice::path_settled(size_t path_index) {
+    tell_brain({.kind = multipath::Event::Kind::path_quiesced,
+                .path = static_cast<uint32_t>(path_index),
+                .reason = {}});
 }
 
 // --- changes ----------------------------------------------------------------------------------
 
 Result<void> MapDevice::replace(MapConfig config, std::vector<Member> members) {
-    CHECK(
-        members.size() ==
-            [&] {
-                size_t paths = 0;
-                for (const auto& group : config.table.groups) paths += group.paths.size();
-                return paths;
-            }(),
-        "one member for each path of the table");
     if (auto taken = brain_->replace(config.table, loop_.now()); !taken) return taken;
+    config.geometry = config_.geometry;
+    install(std::move(config), std::move(members));
+    take_actions();
+    update_gate();
+    return {};
+}
+
+/// The brain has the table; the members and what they have to flush follow.
+void MapDevice::install(MapConfig config, std::vector<Member> members) {
     std::vector<Writes> writes(members.size());
     std::vector<uint64_t> former_stores;
     for (size_t old = 0; old < members_.size(); ++old) {
@@ -309,16 +333,12 @@ Result<void> MapDevice::replace(MapConfig config, std::vector<Member> members) {
         else
             unflushed_lost_ = true;
     }
-    config.geometry = config_.geometry;
     config_ = std::move(config);
     members_ = std::move(members);
     writes_ = std::move(writes);
     former_stores_ = std::move(former_stores);
     ++table_version_;
     attach_members();
-    take_actions();
-    update_gate();
-    return {};
 }
 
 void MapDevice::set_store(uint32_t path, uint64_t store) {
@@ -329,6 +349,10 @@ void MapDevice::set_store(uint32_t path, uint64_t store) {
 void MapDevice::shut_down() {
     shutting_down_ = true;
     fail_held(IoStatus::shutdown);
+    for (auto* list : {&delayed_, &fenced_, &deferred_})
+        while (block::Request* request = take_first(*list))
+            answer_soon(*request, IoStatus::shutdown);
+    update_gate();
 }
 
 }  // namespace braidway::map

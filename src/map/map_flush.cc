@@ -70,6 +70,8 @@ void MapDevice::flush_step(block::Request& request) {
         CHECK(route.kind != multipath::Route::Kind::path, "without a path there is none to take");
         if (route.kind == multipath::Route::Kind::hold)
             hold(request);
+        else if (route.kind == multipath::Route::Kind::defer)
+            defer(request);
         else
             answer_soon(request, route.status);
         return;
@@ -97,6 +99,7 @@ void MapDevice::flush_step(block::Request& request) {
         // second flush meanwhile has to wait for one of its own.
         words[flush_covers] = writes_noted_;
         mark_table(request);
+        ++on_paths_;
         members_[*via].path->submit(request);
         return;
     }

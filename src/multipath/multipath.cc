@@ -7,48 +7,92 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
-#include "base/units.h"
 
 namespace braidway::multipath {
 
 Multipath::~Multipath() = default;
 
-Route Multipath::route(const IoShape& io, Instant now, uint32_t attempts) {
-    Route route;
-    const PathId id = choose(io, now);
-    if (id == no_path) {
-        route.kind = queueing() ? Route::Kind::hold : Route::Kind::fail;
-        return route;
-    }
-    const uint32_t entry = order_[id];
-    Path& path = entries_[entry];
-    ++path.in_flight;
-    path.in_flight_bytes += io.length_bytes;
-    groups_[path.group - 1].selector->started(path.place, io.length_bytes, now);
-    route.kind = Route::Kind::path;
-    route.ticket = {.path = id,
-                    .entry = entry,
-                    .generation = path.generation,
-                    .attempts = attempts + 1,
-                    .length_bytes = io.length_bytes,
-                    .started_at = now};
-    return route;
+std::unique_ptr<Multipath> Multipath::clone() const {
+    return std::unique_ptr<Multipath>(new Multipath(*this));
 }
 
-Verdict Multipath::completed(const Ticket& ticket, IoStatus status, Instant now) {
+Route Multipath::route(const IoShape& io, Instant now, uint32_t attempts) {
+    for (;;) {
+        // While the group in use is being activated its first choice stands.
+        const PathId id =
+            initialising_ && current_path_ != no_path ? current_path_ : choose(io, now);
+        if (id == no_path) return without_path();
+        if (initialising_ || init_required_) [[unlikely]] {
+            start_activations(now);
+            return {.kind = Route::Kind::hold, .ticket = {}};
+        }
+        const uint32_t entry = order_[id];
+        Path& path = entries_[entry];
+        if (path.vetoed) [[unlikely]] {
+            fail_path(path, "handler", path.reason, now);
+            continue;
+        }
+        ++path.in_flight;
+        path.in_flight_bytes += io.length_bytes;
+        groups_[path.group - 1].selector->started(path.place, io.length_bytes, now);
+        return {.kind = Route::Kind::path,
+                .ticket = {.path = id,
+                           .entry = entry,
+                           .generation = path.generation,
+                           .attempts = attempts + 1,
+                           .length_bytes = io.length_bytes,
+                           .started_at = now}};
+    }
+}
+
+/// A requested group stays requested until there is something to choose from.
+Route Multipath::without_path() {
+    initialising_ = false;
+    leave_group();
+    if (queueing()) return {.kind = Route::Kind::hold, .ticket = {}};
+    if (suspension_ == Suspension::suspending && noflush_)
+        return {.kind = Route::Kind::defer, .ticket = {}};
+    return {.kind = Route::Kind::fail, .ticket = {}};
+}
+
+Verdict Multipath::completed(const Ticket& ticket, IoStatus status, Instant now,
+                             bool may_still_happen) {
     Path& path = take_back(ticket, now);
-    if (!is_path_error(status)) [[likely]]
+    if (!is_failure(status)) [[likely]]
         return Verdict::done;
     if (!path.removed && path.state == PathState::up)
         fail_path(path, "I/O error", std::string(io_status_name(status)), now);
     // The kernel would go on for ever: a request that every path refuses, while each of them passes
     // its checks, would fail and reinstate the whole map in turn.
-    if (ticket.attempts >= attempts_max_) return Verdict::done;
-    if (valid_paths_ > 0) return Verdict::retry;
-    if (!queueing()) return Verdict::done;
-    // As if the request had been routed again, and found no path.
-    current_group_ = 0;
-    return Verdict::hold;
+    if (!strict_ && ticket.attempts >= attempts_max_) return Verdict::done;
+    if (!strict_ && may_still_happen) return fence(path, now);
+    if (valid_paths_ > 0) {
+        const bool later =
+            status == IoStatus::resource || (!strict_ && status == IoStatus::device_resource);
+        return later && !(strict_ && bio_) ? Verdict::retry_later : Verdict::retry;
+    }
+    if (queueing()) {
+        // As if the request had been routed again, and found no path.
+        without_path();
+        return Verdict::hold;
+    }
+    return suspension_ == Suspension::suspending && noflush_ ? Verdict::defer : Verdict::done;
+}
+
+IoStatus Multipath::answer_for(IoStatus status) const {
+    return strict_ && bio_ && is_failure(status) ? IoStatus::io : status;
+}
+
+bool Multipath::is_failure(IoStatus status) const {
+    return is_path_error(status) || (strict_ && status == IoStatus::invalid);
+}
+
+void Multipath::held_ended(const Ticket& ticket, Instant now) {
+    if (!strict_ || !bio_ || ticket.attempts == 0) return;
+    const Path& path = entries_[ticket.entry];
+    if (path.generation != ticket.generation || path.removed) return;
+    groups_[path.group - 1].selector->ended(path.place, ticket.length_bytes, ticket.started_at,
+                                            now);
 }
 
 Multipath::Path& Multipath::take_back(const Ticket& ticket, Instant now) {
@@ -61,18 +105,14 @@ Multipath::Path& Multipath::take_back(const Ticket& ticket, Instant now) {
     if (!path.removed) [[likely]] {
         groups_[path.group - 1].selector->ended(path.place, ticket.length_bytes, ticket.started_at,
                                                 now);
-    } else if (path.in_flight == 0) {
+    } else if (path.in_flight == 0 && path.fenced == 0) {
         free_entries_.push_back(ticket.entry);
     }
     return path;
 }
 
 PathId Multipath::choose(const IoShape& io, Instant now) {
-    if (valid_paths_ == 0) {
-        // A requested group stays requested until there is something to choose from.
-        current_group_ = 0;
-        return no_path;
-    }
+    if (valid_paths_ == 0) return no_path;
     if (requested_group_ != 0) {
         // Asked once: a request for a group without a path is lost.
         const PathId id = choose_in(std::exchange(requested_group_, 0), io, now);
@@ -91,7 +131,10 @@ PathId Multipath::choose_new_group(const IoShape& io, Instant now) {
         for (GroupNumber number = 1; number <= groups_.size(); ++number) {
             if (groups_[number - 1].disabled != disabled) continue;
             const PathId id = choose_in(number, io, now);
-            if (id != no_path) return id;
+            if (id == no_path) continue;
+            // Chosen only for want of another: its controller is not to be hammered.
+            if (disabled) delay_init_ = true;
+            return id;
         }
     }
     CHECK(false, "a path that is up is in a group whose selector offers it");
@@ -102,18 +145,28 @@ PathId Multipath::choose_in(GroupNumber number, const IoShape& io, Instant now) 
     const Group& group = groups_[number - 1];
     const std::optional<Selector::Index> place = group.selector->pick(io, now);
     if (!place) return no_path;
-    if (number != current_group_) enter_group(number);
-    return group.first_path + *place;
+    const PathId id = group.first_path + *place;
+    if (number != current_group_) enter_group(number, id);
+    return id;
 }
 
-/// The one place where another group comes into use. A hardware handler's activation of the
-/// group's paths starts here: until it has ended route() holds, and a disabled group, which is
-/// chosen only for want of another, is activated after a delay so as not to hammer its controller.
-void Multipath::enter_group(GroupNumber number) {
+/// The one place where another group comes into use. With a hardware handler its paths are to be
+/// activated first; until that has ended route() holds.
+void Multipath::enter_group(GroupNumber number, PathId path) {
     current_group_ = number;
+    current_path_ = path;
+    init_required_ = initialising_ = !handler_.empty();
+    init_count_ = 0;
+    // The kernel lets a delay that was meant for another group stand.
+    if (!strict_) delay_init_ = false;
     const GroupNumber before = std::exchange(used_group_, number);
     if (before == number || before == 0) return;
     tell(Action::Kind::group_switched).group = number;
+}
+
+void Multipath::leave_group() {
+    current_group_ = 0;
+    current_path_ = no_path;
 }
 
 Result<void> Multipath::check(const Event& event) const {
@@ -133,10 +186,25 @@ Result<void> Multipath::check(const Event& event) const {
         case Event::Kind::checker_up:
         case Event::Kind::checker_down:
         case Event::Kind::path_stalled:
+        case Event::Kind::path_activated:
+        case Event::Kind::path_admitted:
+        case Event::Kind::path_vetoed:
+        case Event::Kind::path_quiesced:
             return known_path();
         case Event::Kind::no_path_timer:
+        case Event::Kind::activation_timer:
+        case Event::Kind::fence_timer:
+        case Event::Kind::no_traffic:
+            return {};
+        case Event::Kind::suspend:
+            if (suspended()) return fail("the map is suspended already", EBUSY);
+            return {};
+        case Event::Kind::resume:
+            if (suspension_ == Suspension::suspending)
+                return fail("the map is still being suspended", EBUSY);
             return {};
         case Event::Kind::message:
+            if (suspended()) return fail("the map is suspended", EBUSY);
             break;
     }
     switch (event.message) {
@@ -157,12 +225,17 @@ Result<void> Multipath::check(const Event& event) const {
 void Multipath::handle(const Event& event, Instant now) {
     CHECK(check(event).has_value(), "events are checked before they are handled");
     switch (event.kind) {
-        case Event::Kind::message:
-            return handle_message(event, now);
+        case Event::Kind::message: {
+            // However many paths and groups a message changes, it raises one event.
+            const uint32_t before = events_;
+            handle_message(event, now);
+            if (events_ != before) events_ = before + 1;
+            return;
+        }
         case Event::Kind::checker_up: {
             Path& path = path_of(event.path);
             // A sticky failure is an operator's word against the checker's.
-            if (path.state == PathState::down && !path.sticky) reinstate_path(path);
+            if (path.state == PathState::down && !path.sticky) reinstate_path(path, now);
             return;
         }
         case Event::Kind::checker_down:
@@ -175,22 +248,49 @@ void Multipath::handle(const Event& event, Instant now) {
             // A timer from before the deadline moved; say again when it is wanted.
             tell(Action::Kind::arm_no_path_timer).deadline = *no_path_deadline_;
             return;
+        case Event::Kind::path_activated:
+            return path_activated(path_of(event.path), event.result, event.reason, now);
+        case Event::Kind::path_admitted:
+            path_of(event.path).vetoed = false;
+            return;
+        case Event::Kind::path_vetoed:
+            path_of(event.path).vetoed = true;
+            path_of(event.path).reason = event.reason;
+            return;
+        case Event::Kind::activation_timer:
+            return run_waiting_activations(now);
+        case Event::Kind::path_quiesced: {
+            const uint32_t entry = order_[event.path];
+            return release_fenced(entries_[entry], entry, true);
+        }
+        case Event::Kind::fence_timer:
+            return fence_timer(now);
+        case Event::Kind::suspend:
+            return suspend(event.noflush);
+        case Event::Kind::no_traffic:
+            if (suspension_ == Suspension::suspending) end_suspending(now);
+            return;
+        case Event::Kind::resume:
+            return resume();
     }
 }
 
 void Multipath::handle_message(const Event& event, Instant now) {
+    const auto each_entry_of_path = [&](auto&& act) {
+        const std::string& name = path_of(event.path).name;
+        for (const uint32_t entry : order_)
+            if (entries_[entry].name == name) act(entries_[entry]);
+    };
     switch (event.message) {
-        case Message::fail_path: {
-            Path& path = path_of(event.path);
-            fail_path(path, "operator", event.reason, now);
-            path.sticky = path.sticky || event.sticky;
-            return;
-        }
-        case Message::reinstate_path: {
-            Path& path = path_of(event.path);
-            if (path.state == PathState::down) reinstate_path(path);
-            return;
-        }
+        case Message::fail_path:
+            return each_entry_of_path([&](Path& path) {
+                fail_path(path, "operator", event.reason, now);
+                path.sticky = path.sticky || event.sticky;
+            });
+        case Message::reinstate_path:
+            return each_entry_of_path([&](Path& path) {
+                if (path.state == PathState::down) reinstate_path(path, now);
+            });
         case Message::switch_group:
             return switch_group(event.group);
         case Message::disable_group:
@@ -207,15 +307,17 @@ void Multipath::handle_message(const Event& event, Instant now) {
 /// Only a request, obeyed by the next I/O that finds a path. Ends the disabling of every group.
 void Multipath::switch_group(GroupNumber number) {
     for (Group& group : groups_) group.disabled = false;
-    current_group_ = 0;
+    leave_group();
     requested_group_ = number;
+    ++events_;
 }
 
 /// Any such message, also one that changes nothing, makes the next I/O choose its group anew. It
 /// does not take back a request for a group.
 void Multipath::set_disabled(GroupNumber number, bool disabled) {
     groups_[number - 1].disabled = disabled;
-    current_group_ = 0;
+    leave_group();
+    ++events_;
 }
 
 void Multipath::fail_path(Path& path, std::string_view failed_by, std::string reason, Instant now) {
@@ -224,6 +326,8 @@ void Multipath::fail_path(Path& path, std::string_view failed_by, std::string re
     path.state = PathState::down;
     ++path.fail_count;
     --valid_paths_;
+    if (path.id == current_path_) current_path_ = no_path;
+    ++events_;
     path.failed_by = failed_by;
     path.reason = std::move(reason);
     path.failed_at = now;
@@ -234,68 +338,21 @@ void Multipath::fail_path(Path& path, std::string_view failed_by, std::string re
     if (valid_paths_ == 0) lose_last_path(now);
 }
 
-/// With a hardware handler a path that comes back into the group in use would be activated here.
-void Multipath::reinstate_path(Path& path) {
+void Multipath::reinstate_path(Path& path, Instant now) {
     groups_[path.group - 1].selector->reinstate_path(path.place);
     path.state = PathState::up;
     path.sticky = false;
     ++valid_paths_;
+    ++events_;
     Action& action = tell(Action::Kind::path_reinstated);
     action.path = path.id;
     action.group = path.group;
-    if (valid_paths_ == 1) find_first_path();
-}
-
-void Multipath::lose_last_path(Instant now) {
-    tell(Action::Kind::no_paths_left);
-    no_path_since_ = now;
-    if (queue_) start_no_path_timer(now);
-}
-
-void Multipath::find_first_path() {
-    expired_ = false;
-    tell(Action::Kind::paths_back);
-    disarm_no_path_timer();
-    tell(Action::Kind::run_held);
-}
-
-/// I/O is held from now on, but no longer than no_path_timeout_ from no_path_since_.
-void Multipath::start_no_path_timer(Instant now) {
-    if (!no_path_timeout_) return;
-    const Instant since = no_path_since_;
-    const Instant deadline = *no_path_timeout_ < never - since ? since + *no_path_timeout_ : never;
-    no_path_deadline_ = deadline;
-    if (deadline <= now) return expire();
-    tell(Action::Kind::arm_no_path_timer).deadline = deadline;
-}
-
-/// Queueing has run out. Unlike in the kernel it works again once a path has been back.
-void Multipath::expire() {
-    no_path_deadline_.reset();
-    expired_ = true;
-    tell(Action::Kind::fail_held).reason =
-        fmt::format("no path for {}", format_duration(*no_path_timeout_));
-}
-
-void Multipath::disarm_no_path_timer() {
-    if (!no_path_deadline_) return;
-    no_path_deadline_.reset();
-    tell(Action::Kind::disarm_no_path_timer);
-}
-
-void Multipath::queue_if_no_path(Instant now) {
-    queue_ = true;
-    expired_ = false;
-    if (valid_paths_ > 0) return;
-    no_path_since_ = now;
-    start_no_path_timer(now);
-}
-
-void Multipath::fail_if_no_path() {
-    const bool may_hold = valid_paths_ == 0 && queueing();
-    queue_ = false;
-    disarm_no_path_timer();
-    if (may_hold) tell(Action::Kind::fail_held).reason = "fail_if_no_path";
+    if (valid_paths_ == 1) {
+        current_path_ = no_path;
+        find_first_path();
+    } else if (!handler_.empty() && path.group == current_group_) {
+        activate_alone(path, now);
+    }
 }
 
 Action& Multipath::tell(Action::Kind kind) {
@@ -315,43 +372,6 @@ std::optional<PathId> Multipath::find_path(std::string_view name) const {
     for (PathId id = 0; id < order_.size(); ++id)
         if (entries_[order_[id]].name == name) return id;
     return std::nullopt;
-}
-
-MultipathStatus Multipath::status() const {
-    MultipathStatus status;
-    for (const uint32_t entry : order_) {
-        const Path& path = entries_[entry];
-        status.paths.push_back({.name = path.name,
-                                .group = path.group,
-                                .state = path.state,
-                                .sticky = path.sticky,
-                                .fail_count = path.fail_count,
-                                .in_flight = path.in_flight,
-                                .in_flight_bytes = path.in_flight_bytes,
-                                .failed_by = std::string(path.failed_by),
-                                .reason = path.reason,
-                                .failed_at = path.failed_at});
-    }
-    for (GroupNumber number = 1; number <= groups_.size(); ++number) {
-        const Group& group = groups_[number - 1];
-        GroupStatus& shown = status.groups.emplace_back();
-        shown.number = number;
-        if (group.disabled)
-            shown.state = GroupState::disabled;
-        else if (number == current_group_)
-            shown.state = GroupState::active;
-        shown.selector = group.selector->name();
-        for (uint32_t place = 0; place < group.path_count; ++place)
-            shown.paths.push_back(group.first_path + place);
-    }
-    status.current_group = current_group_     ? current_group_
-                           : requested_group_ ? requested_group_
-                           : groups_.empty()  ? 0
-                                              : 1;
-    status.valid_paths = valid_paths_;
-    status.queueing = queueing();
-    status.no_path_expired = expired_;
-    return status;
 }
 
 }  // namespace braidway::multipath

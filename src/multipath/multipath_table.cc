@@ -21,6 +21,7 @@ Result<void> check_paths(const MultipathSpec& spec) {
     std::unordered_set<std::string_view> names;
     for (size_t at = 0; at < spec.groups.size(); ++at) {
         const GroupSpec& group = spec.groups[at];
+        if (spec.kernel_strict && !group.paths.empty()) continue;
         if (group.paths.empty()) return fail(fmt::format("group {}: a group needs a path", at + 1));
         for (const PathSpec& path : group.paths) {
             if (path.name.empty())
@@ -45,6 +46,12 @@ Result<void> check_spec(const MultipathSpec& spec) {
         return fail("invalid initial priority group 0: groups are numbered from 1");
     if (spec.no_path.timeout && *spec.no_path.timeout < Duration::zero())
         return fail("the time without a path cannot be negative");
+    if (spec.pg_init_retries > limits::pg_init_retries_max)
+        return fail(fmt::format("pg_init_retries {}: at most {}", spec.pg_init_retries,
+                                limits::pg_init_retries_max));
+    if (spec.pg_init_delay.value_or(Duration::zero()) < Duration::zero() ||
+        spec.pg_init_delay.value_or(Duration::zero()) > limits::pg_init_delay_max)
+        return fail("pg_init_delay_msecs must be between 0 and 60000");
     if (spec.attempts_max == 0) return fail("a request needs at least one try");
     return check_paths(spec);
 }
@@ -64,15 +71,30 @@ Result<std::unique_ptr<Multipath>> Multipath::create(MultipathSpec spec, Instant
     made->install(spec, std::move(*groups), now);
     made->queue_ = spec.no_path.queue;
     made->no_path_timeout_ = spec.no_path.timeout;
-    if (made->valid_paths_ == 0) made->lose_last_path(now);
+    if (made->valid_paths_ == 0 && !made->strict_) made->lose_last_path(now);
     return made;
 }
 
 Result<void> Multipath::replace(MultipathSpec spec, Instant now) {
     auto groups = make_groups(spec);
     if (!groups) return std::unexpected(std::move(groups.error()));
+    if (spec.kernel_strict) {
+        start_from_nothing();
+        install(spec, std::move(*groups), now);
+        queue_ = spec.no_path.queue;
+        no_path_timeout_ = spec.no_path.timeout;
+        return {};
+    }
     const bool had_path = valid_paths_ > 0;
     install(spec, std::move(*groups), now);
+    if (suspended()) {
+        // Until the resume nothing is held but for want of a path.
+        saved_queue_ = spec.no_path.queue;
+        no_path_timeout_ = spec.no_path.timeout;
+        if (!had_path && valid_paths_ > 0) find_first_path();
+        if (had_path && valid_paths_ == 0) lose_last_path(now);
+        return {};
+    }
     if (!had_path && valid_paths_ == 0) {
         change_policy_without_path(spec.no_path, now);
         return {};
@@ -161,7 +183,46 @@ void Multipath::install(MultipathSpec& spec, std::vector<Group> groups, Instant 
         if (path.removed && path.in_flight == 0) free_entries_.push_back(entry);
     }
     if (current_group_ == 0 && requested_group_ == 0) request_initial_group(spec.initial_group);
+    take_settings(spec);
     attempts_max_ = std::max(spec.attempts_max, static_cast<uint32_t>(path_count()));
+}
+
+void Multipath::take_settings(const MultipathSpec& spec) {
+    strict_ = spec.kernel_strict;
+    bio_ = spec.queue_mode == QueueMode::bio;
+    handler_ = spec.handler.name;
+    init_retries_ = spec.pg_init_retries;
+    init_delay_ = spec.pg_init_delay.value_or(limits::pg_init_delay_default);
+    fence_ = spec.fence;
+    // What was asked of the handler for the table before is forgotten; the group in use is
+    // activated for this one.
+    activations_ = 0;
+    init_forbidden_ = delay_init_ = false;
+    for (Path& path : entries_) {
+        path.activation_waits = false;
+        path.activations = 0;
+    }
+    current_path_ = no_path;
+    if (current_group_ != 0) init_required_ = initialising_ = !handler_.empty();
+    table_ = spec;
+    table_.groups.clear();
+}
+
+/// As the kernel, for which each table is a new target; the suspension is the map's.
+void Multipath::start_from_nothing() {
+    for (const uint32_t entry : order_) {
+        Path& path = entries_[entry];
+        path.removed = true;
+        if (path.in_flight == 0) free_entries_.push_back(entry);
+    }
+    order_.clear();
+    groups_.clear();
+    leave_group();
+    requested_group_ = used_group_ = 0;
+    initialising_ = true;
+    init_required_ = saved_queue_ = expired_ = false;
+    init_count_ = 0;
+    disarm_no_path_timer();
 }
 
 /// Unlike an operator's request that of a table does not end the disabling of a group that was

@@ -54,6 +54,17 @@ struct GroupSpec {
     std::vector<PathSpec> paths;
 };
 
+/// What becomes of a write whose answer never came (time-out, lost connection). It may still
+/// happen, and would then overwrite what was written after it: a copy goes out on another path only
+/// when the first one surely cannot happen any more.
+struct FencePolicy {
+    /// After so long on its failed path a request is taken for dead, and goes out again. Nothing =
+    /// only the path's own word counts. Too short a time loses data silently.
+    std::optional<Duration> quiesce_time{};
+    /// How long the path's word is waited for; then the write is answered with its error.
+    Duration patience = limits::fence_patience_default;
+};
+
 /// How requests reach the paths; only words of the table here, but with kernel_strict (the two
 /// differ in what an error and a suspension do to a request).
 enum class QueueMode : uint8_t {
@@ -77,6 +88,7 @@ struct MultipathSpec {
     /// Tries of one request before its error goes up though paths are left; never fewer than the
     /// map has paths, so that each path is tried.
     uint32_t attempts_max = limits::attempts_max;
+    FencePolicy fence;
     HandlerSpec handler;
     /// The handler that a device has already comes before `handler`.
     bool retain_attached_handler = false;

@@ -98,7 +98,9 @@ void Path::completed(block::Request& request) {
         // Abandoned earlier: the kernel has given the memory back.
         --counters_.abandoned;
         if (request.buffer != nullptr) request.buffer->release();
+        const bool last_write = changes_data(request.op) && --abandoned_writes_ == 0;
         tries_.give_back(&attempt);
+        if (last_write && listener_ != nullptr) listener_->path_settled(index_);
     } else {
         parent->hole = request.hole;
         parent->extents_count = request.extents_count;
@@ -191,6 +193,7 @@ void Path::give_up(Try& late) {
     late.parent = nullptr;
     late.request.extents = {};
     ++counters_.abandoned;
+    if (changes_data(parent.op)) ++abandoned_writes_;
     account(parent, IoStatus::timeout);
     parent.finish(IoStatus::timeout);
 }

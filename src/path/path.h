@@ -32,6 +32,8 @@ struct PathCounters {
 class StallListener {
   public:
     virtual void path_stalled(size_t path_index, Duration waited) = 0;
+    /// Of the writes that were given up none is left with the kernel: none can happen any more.
+    virtual void path_settled(size_t path_index) = 0;
 
   protected:
     ~StallListener() = default;
@@ -102,6 +104,7 @@ class Path final : public block::BlockDevice, private block::CompletionStage {
     std::unique_ptr<block::BlockDevice> devices_;
     Options options_;
     PathCounters counters_;
+    uint32_t abandoned_writes_ = 0;
     SlotPool<Try> tries_;
     IntrusiveList<Try> in_flight_;  ///< By start.
     IntrusiveList<Try> stalled_;    ///< Writes past their first deadline, by start.

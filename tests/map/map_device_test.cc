@@ -219,28 +219,72 @@ TEST_F(MapDeviceTest, AWaiterOfTheGateMaySubmitAtOnce) {
     EXPECT_EQ(waiter.client.ended, 1);
 }
 
-TEST_F(MapDeviceTest, AnUnknownOutcomeIsNotSentAgain) {
-    make_pair();
-    Client& write = submit(IoOp::write);
-    const bool on_a = !device("a").waiting.empty();
-    ScriptedDevice& used = device(on_a ? "a" : "b");
-    used.waiting[0]->outcome_unknown = true;
-    used.answer_all(IoStatus::timeout);
-    EXPECT_EQ(write.ended, 1);
-    EXPECT_EQ(write.status, IoStatus::timeout);
-    EXPECT_TRUE(write.request.outcome_unknown);
+class MapFenceTest : public MapDeviceTest {
+  protected:
+    /// A map on a and b, and a write whose answer path a or b has lost.
+    Client& lose_a_write(multipath::FencePolicy fence) {
+        MapConfig config = config_for(make_spec({make_group({"a", "b"})}));
+        config.table.fence = fence;
+        make(std::move(config));
+        Client& write = submit(IoOp::write);
+        lost_ = device("a").waiting.empty() ? "b" : "a";
+        other_ = lost_ == "a" ? "b" : "a";
+        device(lost_).waiting[0]->outcome_unknown = true;
+        device(lost_).answer_all(IoStatus::timeout);
+        return write;
+    }
+
+    std::string lost_;
+    std::string other_;
+};
+
+TEST_F(MapFenceTest, AWriteThatMayStillHappenIsNotSentOnAnotherPath) {
+    Client& write = lose_a_write({});
+    EXPECT_EQ(write.ended, 0);
+    EXPECT_EQ(map_->counters().fenced, 1u);
     EXPECT_EQ(map_->status().valid_paths, 1u) << "the path has failed all the same";
-    EXPECT_TRUE(device(on_a ? "b" : "a").waiting.empty());
+    EXPECT_TRUE(device(other_).waiting.empty());
+    reinstate(lost_);
+    EXPECT_TRUE(device(lost_).waiting.empty()) << "nor again on its own";
+    map_->shut_down();
+    settle();
+    EXPECT_EQ(write.status, IoStatus::shutdown);
 }
 
-TEST_F(MapDeviceTest, AnUnknownOutcomeOnTheLastPathIsAnsweredNotHeld) {
+TEST_F(MapFenceTest, AWriteGoesElsewhereOnceItsPathSaysThatItCannotHappenAnyMore) {
+    Client& write = lose_a_write({});
+    ASSERT_TRUE(
+        map_->handle({.kind = Event::Kind::path_quiesced, .path = index(lost_), .reason = {}})
+            .has_value());
+    ASSERT_EQ(device(other_).waiting.size(), 1u);
+    device(other_).answer_all(IoStatus::ok);
+    EXPECT_EQ(write.status, IoStatus::ok);
+    EXPECT_FALSE(write.request.outcome_unknown);
+    EXPECT_EQ(map_->counters().fenced, 0u);
+}
+
+TEST_F(MapFenceTest, AWriteGoesElsewhereAfterTheQuiesceTime) {
+    Client& write = lose_a_write({.quiesce_time = 1ms});
+    turn_until([&] { return !device(other_).waiting.empty(); });
+    device(other_).answer_all(IoStatus::ok);
+    EXPECT_EQ(write.status, IoStatus::ok);
+}
+
+TEST_F(MapFenceTest, AWriteIsAnsweredWithItsErrorWhenItsPathSaysNothing) {
+    Client& write = lose_a_write({.patience = 1ms});
+    turn_until([&] { return write.ended == 1; });
+    EXPECT_EQ(write.status, IoStatus::timeout);
+    EXPECT_TRUE(write.request.outcome_unknown);
+    EXPECT_TRUE(device(other_).waiting.empty());
+}
+
+TEST_F(MapFenceTest, AReadIsNeverFenced) {
     make_pair();
-    fail_path("b");
-    Client& write = submit(IoOp::write);
-    device("a").waiting[0]->outcome_unknown = true;
-    device("a").answer_all(IoStatus::timeout);
-    EXPECT_EQ(write.ended, 1);
-    EXPECT_EQ(map_->held_requests(), 0u);
+    Client& read = submit(IoOp::read);
+    const std::string used = device("a").waiting.empty() ? "b" : "a";
+    device(used).waiting[0]->outcome_unknown = true;  // Its memory is not its own any more.
+    device(used).answer_all(IoStatus::timeout);
+    EXPECT_EQ(read.status, IoStatus::timeout);
 }
 
 TEST_F(MapDeviceTest, GivesUpAfterAttemptsMaxAlthoughThePathsPassTheirChecks) {

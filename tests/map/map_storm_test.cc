@@ -32,6 +32,8 @@ class MapStorm : public MapTest, public testing::WithParamInterface<uint64_t> {
         if (!second.empty()) spec.groups.push_back(make_group(second));
         spec.no_path.timeout.reset();
         if (random_.below(4) == 0) spec.no_path.timeout = Duration(random_.below(2'000'000));
+        if (random_.below(2) == 0) spec.fence.quiesce_time = Duration(random_.below(2'000'000));
+        spec.fence.patience = Duration(random_.below(5'000'000));
         return spec;
     }
 
@@ -69,9 +71,21 @@ class MapStorm : public MapTest, public testing::WithParamInterface<uint64_t> {
     void replace_something() {
         MapConfig config = config_for(random_table());
         config.held_requests_max = static_cast<uint32_t>(1 + random_.below(20));
-        held_requests_max_ = config.held_requests_max;
         const auto members = members_for(config.table);
-        ASSERT_TRUE(map_->replace(std::move(config), members).has_value());
+        // A running map may be given a table for its next resume, too.
+        if (random_.below(3) == 0) {
+            ASSERT_TRUE(map_->load(std::move(config), members).has_value());
+        } else {
+            ASSERT_TRUE(map_->replace(std::move(config), members).has_value());
+        }
+    }
+
+    void suspend_or_resume() {
+        if (map_->state() == MapDevice::State::running && random_.below(2) == 0) {
+            EXPECT_TRUE(map_->suspend(random_.below(2) == 0).has_value());
+        } else if (map_->state() != MapDevice::State::suspending) {
+            EXPECT_TRUE(map_->resume().has_value());
+        }
     }
 
     void step() {
@@ -87,6 +101,8 @@ class MapStorm : public MapTest, public testing::WithParamInterface<uint64_t> {
             message_something();
         } else if (dice < 95) {
             replace_something();
+        } else if (dice < 97) {
+            suspend_or_resume();
         } else {
             settle();
         }
@@ -94,7 +110,6 @@ class MapStorm : public MapTest, public testing::WithParamInterface<uint64_t> {
 
     Random random_{GetParam()};
     bool finishing_ = false;
-    uint32_t held_requests_max_ = limits::held_requests_default;
 };
 
 TEST_P(MapStorm, EveryRequestIsAnsweredExactlyOnce) {
@@ -105,15 +120,33 @@ TEST_P(MapStorm, EveryRequestIsAnsweredExactlyOnce) {
     make(random_table());
     for (int at = 0; at < 3000; ++at) {
         step();
-        ASSERT_EQ(map_->gate().open(), map_->held_requests() < held_requests_max_);
+        ASSERT_EQ(map_->gate().open(), map_->waiting_requests() < map_->held_requests_max());
     }
     // Everything comes back, and everybody answers.
     finishing_ = true;
+    const auto answer_everything = [&] {
+        for (int round = 0; round < 10; ++round) {
+            for (TestPath& known : paths_) known.device->answer_all(IoStatus::ok);
+            settle();
+        }
+    };
+    answer_everything();
+    // A suspension that waits for fenced writes ends when those do.
+    turn_until([&] {
+        answer_everything();
+        return map_->state() != MapDevice::State::suspending;
+    });
+    ASSERT_TRUE(map_->resume().has_value());
+    answer_everything();
+    turn_until([&] {
+        answer_everything();
+        return map_->state() == MapDevice::State::running && map_->counters().fenced == 0;
+    });
     for (const Member& member : map_->members()) reinstate(member.path->name());
-    for (int round = 0; round < 10; ++round) {
-        for (TestPath& known : paths_) known.device->answer_all(IoStatus::ok);
-        settle();
-    }
+    turn_until([&] {
+        answer_everything();
+        return map_->waiting_requests() == 0;
+    });
     EXPECT_EQ(map_->counters().in_flight, 0u);
     EXPECT_EQ(map_->held_requests(), 0u);
     EXPECT_EQ(map_->counters().held_bytes, 0u);

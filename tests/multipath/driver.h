@@ -58,6 +58,22 @@ inline std::string action_text(const Action& action, const MultipathStatus& stat
             return fmt::format("arm {}", action.deadline.ns / 1'000'000'000);
         case Action::Kind::disarm_no_path_timer:
             return "disarm";
+        case Action::Kind::activate_path:
+            return fmt::format("activate {}", path());
+        case Action::Kind::arm_activation_timer:
+            return fmt::format("activation at {}", action.deadline.ns / 1'000'000'000);
+        case Action::Kind::activation_failed:
+            return fmt::format("activation of {}: {}", path(), handler_result_name(action.result));
+        case Action::Kind::release_fenced:
+            return action.resend ? "resend fenced" : "answer fenced";
+        case Action::Kind::arm_fence_timer:
+            return fmt::format("fence until {}", action.deadline.ns / 1'000'000'000);
+        case Action::Kind::defer_held:
+            return "defer held";
+        case Action::Kind::suspended:
+            return "suspended";
+        case Action::Kind::resumed:
+            return "resumed";
     }
     return "?";
 }
@@ -84,6 +100,7 @@ struct Driver {
     std::string name_of(const Route& route) const {
         if (route.kind == Route::Kind::hold) return "hold";
         if (route.kind == Route::Kind::fail) return "fail";
+        if (route.kind == Route::Kind::defer) return "defer";
         return map->status().paths.at(route.ticket.path).name;
     }
     /// Where `count` I/Os go that are done one after the other: "a1 a2 a1".

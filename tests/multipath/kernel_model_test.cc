@@ -94,7 +94,10 @@ struct Model {
         paths[path].bytes -= bytes;
         if (!is_path_error(status)) return Verdict::done;
         fail(path);
-        if (any_up()) return Verdict::retry;
+        if (any_up())
+            return status == IoStatus::resource || status == IoStatus::device_resource
+                       ? Verdict::retry_later
+                       : Verdict::retry;
         if (!queue) return Verdict::done;
         route(0);
         return Verdict::hold;

@@ -181,6 +181,8 @@ void World::send(size_t at) {
             RC_ASSERT(route.status == IoStatus::io);
             answer(at);
             break;
+        case Route::Kind::defer:
+            RC_FAIL("the map is not being suspended");
     }
     take_actions();
 }
@@ -206,6 +208,7 @@ void World::complete(size_t in_flight_at, IoStatus status) {
             take_actions();
             return;
         case Verdict::retry:
+        case Verdict::retry_later:
             RC_ASSERT(is_path_error(status));
             RC_ASSERT(after.valid_paths > 0u);
             take_actions();
@@ -219,6 +222,9 @@ void World::complete(size_t in_flight_at, IoStatus status) {
             held_.push_back(at);
             take_actions();
             return;
+        case Verdict::fence:
+        case Verdict::defer:
+            RC_FAIL("nothing was lost, and the map is not being suspended");
     }
 }
 
@@ -256,6 +262,15 @@ void World::take_actions() {
             case Action::Kind::paths_back:
                 RC_ASSERT(action.valid_paths > 0u);
                 break;
+            case Action::Kind::activate_path:
+            case Action::Kind::arm_activation_timer:
+            case Action::Kind::activation_failed:
+            case Action::Kind::release_fenced:
+            case Action::Kind::arm_fence_timer:
+            case Action::Kind::defer_held:
+            case Action::Kind::suspended:
+            case Action::Kind::resumed:
+                RC_FAIL("there is no handler, no suspension, and nothing was lost");
         }
     }
 }

@@ -46,7 +46,11 @@ class MultipathErrors : public testing::TestWithParam<ErrorRow> {};
 TEST_P(MultipathErrors, FailThePathAndAreRetriedExactlyWhenThePathIsToBlame) {
     Driver map(two_groups());
     const Verdict verdict = map.complete(map.route(), GetParam().status);
-    EXPECT_EQ(verdict, GetParam().fails_path ? Verdict::retry : Verdict::done);
+    const bool later =
+        GetParam().status == IoStatus::resource || GetParam().status == IoStatus::device_resource;
+    EXPECT_EQ(verdict, !GetParam().fails_path ? Verdict::done
+                       : later                ? Verdict::retry_later
+                                              : Verdict::retry);
     const PathStatus path = map.path_status("a1");
     EXPECT_EQ(path.state, GetParam().fails_path ? PathState::down : PathState::up);
     EXPECT_EQ(path.fail_count, GetParam().fails_path ? 1u : 0u);

@@ -30,6 +30,7 @@ class PathTest : public LaneTest, private StallListener {
         client.data = {buffer->data, client.request.length_bytes};
     }
 
+    void path_settled(size_t) override { ++settled_; }
     void path_stalled(size_t path_index, Duration waited) override {
         EXPECT_EQ(path_index, 7u);
         EXPECT_GE(waited, timeout);
@@ -39,6 +40,7 @@ class PathTest : public LaneTest, private StallListener {
     ScriptedDevice* device_ = nullptr;
     std::unique_ptr<Path> path_;
     int stalls_ = 0;
+    int settled_ = 0;
 };
 
 TEST_F(PathTest, PassesRequestsAndAnswersOn) {

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// A map that cannot send: no path is left, it is being suspended, or an answer was lost.
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/check.h"
+#include "base/units.h"
+#include "multipath/multipath.h"
+
+namespace braidway::multipath {
+
+void Multipath::lose_last_path(Instant now) {
+    tell(Action::Kind::no_paths_left);
+    no_path_since_ = now;
+    if (queue_) start_no_path_timer(now);
+}
+
+void Multipath::find_first_path() {
+    expired_ = false;
+    tell(Action::Kind::paths_back);
+    disarm_no_path_timer();
+    tell(Action::Kind::run_held);
+}
+
+/// I/O is held from now on, but no longer than no_path_timeout_ from no_path_since_.
+void Multipath::start_no_path_timer(Instant now) {
+    if (!no_path_timeout_) return;
+    const Instant since = no_path_since_;
+    const Instant deadline = *no_path_timeout_ < never - since ? since + *no_path_timeout_ : never;
+    no_path_deadline_ = deadline;
+    if (deadline <= now) return expire();
+    tell(Action::Kind::arm_no_path_timer).deadline = deadline;
+}
+
+/// Queueing has run out. Unlike in the kernel it works again once a path has been back.
+void Multipath::expire() {
+    no_path_deadline_.reset();
+    expired_ = true;
+    tell(Action::Kind::fail_held).reason =
+        fmt::format("no path for {}", format_duration(*no_path_timeout_));
+}
+
+void Multipath::disarm_no_path_timer() {
+    if (!no_path_deadline_) return;
+    no_path_deadline_.reset();
+    tell(Action::Kind::disarm_no_path_timer);
+}
+
+void Multipath::queue_if_no_path(Instant now) {
+    queue_ = true;
+    expired_ = false;
+    if (valid_paths_ > 0) return;
+    no_path_since_ = now;
+    start_no_path_timer(now);
+}
+
+void Multipath::fail_if_no_path() {
+    const bool may_hold = valid_paths_ == 0 && queueing();
+    queue_ = saved_queue_ = false;
+    disarm_no_path_timer();
+    if (may_hold) tell(Action::Kind::fail_held).reason = "fail_if_no_path";
+}
+
+// --- suspension ---------------------------------------------------------------------------------
+
+/// What is held either ends now, because without queue_if_no_path it finds no path, or waits for
+/// the resume: with noflush; in the kernel's request mode always.
+void Multipath::suspend(bool noflush) {
+    suspension_ = Suspension::suspending;
+    noflush_ = noflush;
+    if (!noflush || (strict_ && bio_)) {
+        if (queue_ || !saved_queue_) saved_queue_ = queue_;
+        queue_ = false;
+    }
+    const bool defer = strict_ ? !bio_ : noflush;
+    tell(defer ? Action::Kind::defer_held : Action::Kind::run_held);
+}
+
+/// No request is on a path; activations may still run, but none starts any more.
+void Multipath::end_suspending(Instant) {
+    traffic_ended_ = true;
+    init_forbidden_ = activations_ > 0;
+    if (init_forbidden_) return;
+    suspension_ = Suspension::suspended;
+    tell(Action::Kind::suspended);
+}
+
+void Multipath::resume() {
+    if (suspension_ == Suspension::running) return;
+    suspension_ = Suspension::running;
+    noflush_ = traffic_ended_ = false;
+    if (std::exchange(saved_queue_, false)) queue_ = true;
+    tell(Action::Kind::resumed);
+}
+
+// --- requests that may still happen on a failed path --------------------------------------------
+
+Verdict Multipath::fence(Path& path, Instant now) {
+    ++path.fenced;
+    path.fence_deadline = now + fence_.quiesce_time.value_or(fence_.patience);
+    tell(Action::Kind::arm_fence_timer).deadline = path.fence_deadline;
+    return Verdict::fence;
+}
+
+void Multipath::release_fenced(Path& path, uint32_t entry, bool resend) {
+    if (path.fenced == 0) return;
+    path.fenced = 0;
+    Action& action = tell(Action::Kind::release_fenced);
+    action.entry = entry;
+    action.resend = resend;
+    if (path.removed && path.in_flight == 0) free_entries_.push_back(entry);
+}
+
+void Multipath::fence_timer(Instant now) {
+    Instant next = never;
+    for (uint32_t entry = 0; entry < entries_.size(); ++entry) {
+        Path& path = entries_[entry];
+        if (path.fenced == 0) continue;
+        if (path.fence_deadline <= now)
+            release_fenced(path, entry, fence_.quiesce_time.has_value());
+        else
+            next = std::min(next, path.fence_deadline);
+    }
+    if (next != never) tell(Action::Kind::arm_fence_timer).deadline = next;
+}
+
+}  // namespace braidway::multipath
