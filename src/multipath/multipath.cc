@@ -58,8 +58,16 @@ Route Multipath::without_path() {
 Verdict Multipath::completed(const Ticket& ticket, IoStatus status, Instant now,
                              bool may_still_happen) {
     Path& path = take_back(ticket, now);
-    if (!is_failure(status)) [[likely]]
-        return Verdict::done;
+    const Verdict verdict =
+        is_failure(status) ? failed(path, ticket, status, now, may_still_happen) : Verdict::done;
+    if (path.removed && path.in_flight == 0 && path.fenced == 0) [[unlikely]]
+        free_entries_.push_back(ticket.entry);
+    return verdict;
+}
+
+/// The path is to blame for how the request ended.
+Verdict Multipath::failed(Path& path, const Ticket& ticket, IoStatus status, Instant now,
+                          bool may_still_happen) {
     if (!path.removed && path.state == PathState::up)
         fail_path(path, "I/O error", std::string(io_status_name(status)), now);
     // The kernel would go on for ever: a request that every path refuses, while each of them passes
@@ -102,12 +110,9 @@ Multipath::Path& Multipath::take_back(const Ticket& ticket, Instant now) {
           "a ticket comes back exactly once");
     --path.in_flight;
     path.in_flight_bytes -= ticket.length_bytes;
-    if (!path.removed) [[likely]] {
+    if (!path.removed) [[likely]]
         groups_[path.group - 1].selector->ended(path.place, ticket.length_bytes, ticket.started_at,
                                                 now);
-    } else if (path.in_flight == 0 && path.fenced == 0) {
-        free_entries_.push_back(ticket.entry);
-    }
     return path;
 }
 

@@ -226,6 +226,8 @@ class Multipath {
 
     // Paths and groups.
     Path& take_back(const Ticket& ticket, Instant now);
+    Verdict failed(Path& path, const Ticket& ticket, IoStatus status, Instant now,
+                   bool may_still_happen);
     void fail_path(Path& path, std::string_view failed_by, std::string reason, Instant now);
     void reinstate_path(Path& path, Instant now);
     void handle_message(const Event& event, Instant now);

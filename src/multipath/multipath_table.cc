@@ -180,7 +180,7 @@ void Multipath::install(MultipathSpec& spec, std::vector<Group> groups, Instant 
     free_entries_.reserve(entries_.size());
     for (const uint32_t entry : old_order) {
         const Path& path = entries_[entry];
-        if (path.removed && path.in_flight == 0) free_entries_.push_back(entry);
+        if (path.removed && path.in_flight == 0 && path.fenced == 0) free_entries_.push_back(entry);
     }
     if (current_group_ == 0 && requested_group_ == 0) request_initial_group(spec.initial_group);
     take_settings(spec);
