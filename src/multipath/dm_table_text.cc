@@ -31,10 +31,6 @@ std::string features_text(const MultipathSpec& map) {
     return fmt::format("{}{}{}", words.size(), words.empty() ? "" : " ", fmt::join(words, " "));
 }
 
-void append_words(std::string& text, const PathArguments& words) {
-    for (const std::string& word : words) text += " " + escape_dm_word(word);
-}
-
 void append_group(std::string& text, const GroupSpec& group, const SelectorOptions& options) {
     std::vector<PathArguments> arguments;
     for (const PathSpec& path : group.paths) arguments.push_back(path.arguments);
@@ -43,12 +39,12 @@ void append_group(std::string& text, const GroupSpec& group, const SelectorOptio
     CHECK(selector.has_value(), "a map's selectors accept their words");
     const PathArguments own = (*selector)->group_words();
     text += fmt::format(" {} {}", escape_dm_word(group.selector), own.size());
-    append_words(text, own);
+    append_dm_words(text, own);
     const size_t words_per_path = group.paths.empty() ? 0 : (*selector)->table_words(0).size();
     text += fmt::format(" {} {}", group.paths.size(), words_per_path);
     for (Selector::Index path = 0; path < group.paths.size(); ++path) {
         text += " " + escape_dm_word(group.paths[path].name);
-        append_words(text, (*selector)->table_words(path));
+        append_dm_words(text, (*selector)->table_words(path));
     }
 }
 

@@ -55,6 +55,10 @@ std::string escape_dm_word(std::string_view word) {
     return escaped;
 }
 
+void append_dm_words(std::string& text, const std::vector<std::string>& words) {
+    for (const std::string& word : words) text += " " + escape_dm_word(word);
+}
+
 std::optional<uint32_t> read_dm_number(std::string_view word) {
     const auto* const digits = std::ranges::find_if_not(word, is_space);
     if (digits == word.end() || !std::all_of(digits, word.end(), is_digit)) return std::nullopt;

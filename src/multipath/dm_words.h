@@ -25,6 +25,9 @@ std::vector<std::string> split_dm_words(std::string_view text);
 /// `word` so that split_dm_words() gives it back whole. It is not empty and has no NUL.
 std::string escape_dm_word(std::string_view word);
 
+/// Appends each word to `text`, escaped, with a blank before it.
+void append_dm_words(std::string& text, const std::vector<std::string>& words);
+
 /// The number `word` is for device-mapper: decimal digits, modulo 2^32 (4294967297 is 1), with
 /// whitespace before them allowed (which a backslash can bring into a word). Nothing for any other
 /// word: no sign, no "0x", nothing behind the digits.

@@ -9,6 +9,7 @@
 #include <iostream>
 #include <regex>
 
+#include "multipath/dm_status.h"
 #include "multipath/dm_table.h"
 
 namespace braidway::multipath {
@@ -92,6 +93,32 @@ TEST(DmPublished, RecordedTablesArePrintedAsTheyWereRead) {
         const auto target = parse_dm_target(table, nullptr);
         ASSERT_TRUE(target) << table << ": " << target.error().message;
         EXPECT_EQ(" " + dm_table_text(target->map), target->line.parameters);
+    }
+}
+
+TEST(DmPublished, StatusLinesArePrintedAsTheyWereRead) {
+    const std::vector<Row> rows = published_rows();
+    if (rows.empty()) GTEST_SKIP() << "no cases/dm-tables.md in " << shared_folder();
+    size_t seen = 0;
+    for (const Row& row : rows) {
+        if (row.kind != "S") continue;
+        ++seen;
+        const auto info = parse_dm_info(row.parameters);
+        ASSERT_TRUE(info) << row.number << ": " << info.error().message;
+        EXPECT_EQ(dm_info_text(*info), row.parameters);
+    }
+    EXPECT_GE(seen, 8u);
+}
+
+TEST(DmPublished, RecordedStatusLinesArePrintedAsTheyWereRead) {
+    const std::vector<std::string> lines = recorded_lines("s ");
+    if (lines.empty()) GTEST_SKIP() << "no lab/scenarios/recorded in " << shared_folder();
+    for (const std::string& each : lines) {
+        const auto line = parse_dm_line(each);
+        ASSERT_TRUE(line) << each;
+        const auto info = parse_dm_info(line->parameters);
+        ASSERT_TRUE(info) << each << ": " << info.error().message;
+        EXPECT_EQ(" " + dm_info_text(*info), line->parameters);
     }
 }
 

@@ -30,6 +30,9 @@ TEST(DmWords, ComeBackWholeFromTheirEscapedForm) {
     for (const char* word : {"a", "a b", "\\", "a\\", " \t\xa0", "\xc3\xa0"})
         EXPECT_THAT(split_dm_words(escape_dm_word(word) + " z"), ElementsAre(word, "z"));
     EXPECT_EQ(escape_dm_word("8:0"), "8:0");
+    std::string text = "x";
+    append_dm_words(text, {"a", "b c"});
+    EXPECT_EQ(text, R"(x a b\ c)");
 }
 
 TEST(DmWords, NumbersAreDigitsModuloTwoToThe32) {
