@@ -187,10 +187,14 @@ void Loop::at_turn_end(TurnEnd& hook) {
 
 Instant Loop::now() {
     if (!now_known_) {
-        now_ = monotonic_now();
+        now_ = read_clock();
         now_known_ = turning_;
     }
     return now_;
+}
+
+Instant Loop::read_clock() const {
+    return monotonic_now();
 }
 
 void Loop::post(Message& message) {

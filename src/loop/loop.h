@@ -176,6 +176,8 @@ class Loop {
     virtual void wait(bool block, Instant deadline) = 0;
     /// Makes a wait() that blocks return. Threads: any.
     virtual void wake() = 0;
+    /// The time that now() is; a simulation has a clock of its own.
+    virtual Instant read_clock() const;
 
     /// Says that the lane is about to sleep, so that others call wake(). False when something has
     /// come meanwhile and it must not.

@@ -21,7 +21,7 @@ struct MessageRow {
     Argument argument;
 };
 
-constexpr std::array messages{
+constexpr std::array known_messages{
     MessageRow{"queue_if_no_path", Message::queue_if_no_path, Argument::none},
     MessageRow{"fail_if_no_path", Message::fail_if_no_path, Argument::none},
     MessageRow{"disable_group", Message::disable_group, Argument::group},
@@ -36,10 +36,10 @@ constexpr std::string_view expected =
     "switch_group N, disable_group N or enable_group N";
 
 const MessageRow* row_of(std::string_view word, bool with_argument) {
-    const auto* const row = std::ranges::find_if(messages, [&](const MessageRow& each) {
+    const auto* const row = std::ranges::find_if(known_messages, [&](const MessageRow& each) {
         return (each.argument != Argument::none) == with_argument && same_dm_word(word, each.word);
     });
-    return row == messages.end() ? nullptr : row;
+    return row == known_messages.end() ? nullptr : row;
 }
 
 Result<DmMessage> read_group(const MessageRow& row, const std::string& word,
@@ -90,8 +90,9 @@ Result<DmMessage> parse_dm_message(std::span<const std::string> words, const DmM
 }
 
 std::string dm_message_text(const DmMessage& message) {
-    const auto* const row = std::ranges::find(messages, message.message, &MessageRow::message);
-    CHECK(row != messages.end(), "every message has a word");
+    const auto* const row =
+        std::ranges::find(known_messages, message.message, &MessageRow::message);
+    CHECK(row != known_messages.end(), "every message has a word");
     switch (row->argument) {
         case Argument::none:
             return std::string(row->word);

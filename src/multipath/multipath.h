@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/io.h"
 #include "base/time.h"
+#include "multipath/dm_status.h"
 #include "multipath/event.h"
 #include "multipath/selector.h"
 #include "multipath/spec.h"
@@ -108,6 +109,10 @@ class Multipath {
     bool next_action(Action& action) { return !actions_.empty() && take_action(action); }
 
     MultipathStatus status() const;
+    /// What device-mapper's status line says.
+    DmInfo dm_info() const;
+    /// The table as it is now, for dm_table_text(): the group in use is its initial group.
+    MultipathSpec table() const;
     uint32_t valid_paths() const { return valid_paths_; }
     size_t path_count() const { return order_.size(); }
     PathState path_state(PathId id) const { return entries_[order_[id]].state; }
@@ -233,6 +238,8 @@ class Multipath {
     void handle_message(const Event& event, Instant now);
     void switch_group(GroupNumber number);
     void set_disabled(GroupNumber number, bool disabled);
+    GroupState state_of(GroupNumber number) const;
+    GroupNumber shown_group() const;
     Path& path_of(PathId id) { return entries_[order_[id]]; }
 
     // Activation by the hardware handler; in multipath_activation.cc.

@@ -27,19 +27,13 @@ MultipathStatus Multipath::status() const {
         const Group& group = groups_[number - 1];
         GroupStatus& shown = status.groups.emplace_back();
         shown.number = number;
-        if (group.disabled)
-            shown.state = GroupState::disabled;
-        else if (number == current_group_)
-            shown.state = GroupState::active;
+        shown.state = state_of(number);
         shown.selector = group.selector->name();
         shown.selector_words = group.selector->group_words();
         for (uint32_t place = 0; place < group.path_count; ++place)
             shown.paths.push_back(group.first_path + place);
     }
-    status.current_group = current_group_     ? current_group_
-                           : requested_group_ ? requested_group_
-                           : groups_.empty()  ? 0
-                                              : 1;
+    status.current_group = shown_group();
     status.valid_paths = valid_paths_;
     status.queueing = queueing();
     status.no_path_expired = expired_;
@@ -48,6 +42,54 @@ MultipathStatus Multipath::status() const {
     status.activations = init_count_;
     status.suspended = suspended();
     return status;
+}
+
+GroupState Multipath::state_of(GroupNumber number) const {
+    if (groups_[number - 1].disabled) return GroupState::disabled;
+    return number == current_group_ ? GroupState::active : GroupState::enabled;
+}
+
+/// The current group, else the one asked for, else the first.
+GroupNumber Multipath::shown_group() const {
+    if (current_group_ != 0) return current_group_;
+    if (requested_group_ != 0) return requested_group_;
+    return groups_.empty() ? 0 : 1;
+}
+
+DmInfo Multipath::dm_info() const {
+    DmInfo info;
+    info.queue_io = initialising_;
+    info.pg_init_count = init_count_;
+    info.group = shown_group();
+    for (GroupNumber number = 1; number <= groups_.size(); ++number) {
+        const Group& group = groups_[number - 1];
+        DmInfoGroup& shown = info.groups.emplace_back();
+        shown.state = state_of(number);
+        shown.words = group.selector->group_words();
+        for (uint32_t place = 0; place < group.path_count; ++place) {
+            const Path& path = entries_[order_[group.first_path + place]];
+            shown.paths.push_back({.name = path.name,
+                                   .state = path.state,
+                                   .fail_count = path.fail_count,
+                                   .words = group.selector->info_words(place)});
+        }
+    }
+    return info;
+}
+
+MultipathSpec Multipath::table() const {
+    MultipathSpec table = table_;
+    table.no_path.queue = queue_;
+    table.initial_group = shown_group();
+    for (const Group& group : groups_) {
+        GroupSpec& shown = table.groups.emplace_back();
+        shown.selector = group.selector->name();
+        shown.selector_arguments = group.selector->group_words();
+        for (uint32_t place = 0; place < group.path_count; ++place)
+            shown.paths.push_back({.name = entries_[order_[group.first_path + place]].name,
+                                   .arguments = group.selector->table_words(place)});
+    }
+    return table;
 }
 
 void Multipath::append_state(std::vector<uint64_t>& state) const {
