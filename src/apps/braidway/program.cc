@@ -96,6 +96,7 @@ int run(std::vector<std::string> words, Output output, daemon::StartDaemon start
     add_path_commands(app, program);
     add_map_commands(app, program);
     add_events(app, program);
+    add_dm_table(app, program);
     if (words.empty()) {
         output.error << app.help();
         return exit_usage;

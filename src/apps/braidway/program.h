@@ -49,6 +49,7 @@ void add_show(CLI::App& app, Program& program);
 void add_path_commands(CLI::App& app, Program& program);
 void add_map_commands(CLI::App& app, Program& program);
 void add_events(CLI::App& app, Program& program);
+void add_dm_table(CLI::App& app, Program& program);
 
 /// Writes "braidway: MESSAGE" as one line to stderr and returns `code`.
 int complain(const Program& program, const std::string& message, int code);
