@@ -60,7 +60,7 @@ Result<DmMessage> read_path(const MessageRow& row, const std::string& word,
     if (map.device)
         if (const auto found = map.device(word); !found)
             return fail(fmt::format("message: error getting device {}: {}", shown_dm_word(word),
-                                    found.error().message),
+                                    one_dm_line(found.error().message)),
                         found.error().code == 0 ? EINVAL : found.error().code);
     if (map.in_table && !map.in_table(word))
         return fail(fmt::format("{} {}: the table has no such path", row.word, shown_dm_word(word)),

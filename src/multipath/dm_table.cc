@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "multipath/dm_table.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <functional>
@@ -37,12 +38,14 @@ constexpr NumberRule selector_words{.problem = "invalid number of path selector 
 constexpr NumberRule path_count{.problem = "invalid number of paths", .min = 1};
 constexpr NumberRule path_words{.problem = "invalid number of selector args"};
 
-/// `message` without `words` and the ": " behind them, if it begins with them.
-std::string_view without_prefix(std::string_view message, std::string_view words) {
-    if (!message.starts_with(words)) return message;
-    message.remove_prefix(words.size());
-    if (message.starts_with(": ")) message.remove_prefix(2);
-    return message;
+/// What a selector says, on one line, without `words` if it begins with them.
+std::string told_by(const Error& error, std::string_view words) {
+    std::string_view message = error.message;
+    if (message.starts_with(words)) {
+        message.remove_prefix(words.size());
+        message.remove_prefix(std::min(message.find_first_not_of(": "), message.size()));
+    }
+    return one_dm_line(message);
 }
 
 /// Reads one table, in the kernel's order of checks.
@@ -222,7 +225,7 @@ Result<void> TableReader::read_selector(GroupSpec& group) {
     group.selector = *words_.take();
     if (const auto made = make_selector(group.selector, {}, {}, options_); !made)
         return fail(fmt::format("{}: {}{}: {}", unknown, words_.last(), place(),
-                                without_prefix(made.error().message, unknown)),
+                                told_by(made.error(), unknown)),
                     EINVAL);
     const auto count = read_number(selector_words);
     if (!count) return std::unexpected(count.error());
@@ -231,7 +234,7 @@ Result<void> TableReader::read_selector(GroupSpec& group) {
     if (const auto made = make_selector(group.selector, group.selector_arguments, {}, options_);
         !made)
         return fail(fmt::format("{}: words {} to {}{}: {}", refused, first, words_.number() - 1,
-                                place(), without_prefix(made.error().message, refused)),
+                                place(), told_by(made.error(), refused)),
                     EINVAL);
     return {};
 }
@@ -251,13 +254,14 @@ Result<void> TableReader::read_paths(GroupSpec& group, uint32_t count, uint32_t 
         if (lookup_)
             if (const auto found = lookup_(made.name); !found)
                 return fail(fmt::format("error getting device: {}{}: {}", words_.last(), place(),
-                                        found.error().message),
+                                        one_dm_line(found.error().message)),
                             found.error().code == 0 ? EINVAL : found.error().code);
         const std::string where = words_.last();
         made.arguments = words_.take_words(words_per_path);
         if (path == refused)
             return fail(
-                fmt::format("{} ({}{}: its words are {})", refusal.message, where, place(),
+                fmt::format("{} ({}{}: its words are {})", one_dm_line(refusal.message), where,
+                            place(),
                             shown_dm_word(fmt::format("{}", fmt::join(made.arguments, " ")))),
                 refusal.code == 0 ? EINVAL : refusal.code);
         group.paths.push_back(std::move(made));

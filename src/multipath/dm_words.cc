@@ -72,13 +72,16 @@ bool same_dm_word(std::string_view one, std::string_view other) {
     return std::ranges::equal(one, other, {}, lower, lower);
 }
 
+std::string one_dm_line(std::string_view text) {
+    std::string line(text);
+    std::ranges::replace_if(
+        line, [](char each) { return (each >= 0 && each < ' ') || each == '\x7f'; }, '?');
+    return line;
+}
+
 std::string shown_dm_word(std::string_view word) {
-    std::string shown = "'";
-    for (const char each : word.substr(0, shown_bytes_max)) {
-        const bool control = (each >= 0 && each < ' ') || each == '\x7f';
-        shown += control ? '?' : each;
-    }
-    return shown + (word.size() > shown_bytes_max ? "...'" : "'");
+    return fmt::format("'{}{}'", one_dm_line(word.substr(0, shown_bytes_max)),
+                       word.size() > shown_bytes_max ? "..." : "");
 }
 
 std::vector<std::string> DmWords::take_words(size_t count) {

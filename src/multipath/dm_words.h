@@ -36,6 +36,9 @@ std::optional<uint32_t> read_dm_number(std::string_view word);
 /// Whether two words are the same without regard to the case of ASCII letters.
 bool same_dm_word(std::string_view one, std::string_view other);
 
+/// `text` on one line for a message: control characters replaced.
+std::string one_dm_line(std::string_view text);
+
 /// `word` in quotes for a message of one line: control characters replaced, a long one cut.
 std::string shown_dm_word(std::string_view word);
 

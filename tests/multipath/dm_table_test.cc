@@ -176,6 +176,12 @@ TEST(DmTable, PassesTheErrorOfALookupOn) {
     EXPECT_EQ(error.code, ENOENT);
 }
 
+TEST(DmTable, SaysWhatIsWrongOnOneLineWhateverIsInIt) {
+    for (const char* line :
+         {"0 0 1 1 round-robin 0 1 1 p\\\n1 \x01", "0 0 1 1 a\\\nb 0", "1 a\\\nb 0 0 0"})
+        EXPECT_EQ(refused(line).message.find_first_of("\n\x01"), std::string::npos) << line;
+}
+
 /// Which of two problems in a line is found: the kernel stops at its first.
 TEST(DmTable, ChecksPathByPathTheDeviceBeforeItsWords) {
     const DeviceLookup lookup = [](std::string_view name) -> Result<void> {

@@ -32,6 +32,8 @@ constexpr std::array selectors{
     Meaning{"historical-service-time",
             "the path that should be done first, by how long its I/Os took so far"},
     Meaning{"io-affinity", "the path that belongs to the CPU the I/O comes from"},
+    Meaning{"round-robin-count", "every path in its turn, for a number of I/Os or bytes each"},
+    Meaning{"latency", "the path with the lowest measured latency"},
 };
 
 constexpr std::array handlers{
