@@ -38,14 +38,11 @@ constexpr NumberRule selector_words{.problem = "invalid number of path selector 
 constexpr NumberRule path_count{.problem = "invalid number of paths", .min = 1};
 constexpr NumberRule path_words{.problem = "invalid number of selector args"};
 
-/// What a selector says, on one line, without `words` if it begins with them.
-std::string told_by(const Error& error, std::string_view words) {
-    std::string_view message = error.message;
-    if (message.starts_with(words)) {
-        message.remove_prefix(words.size());
-        message.remove_prefix(std::min(message.find_first_not_of(": "), message.size()));
-    }
-    return one_dm_line(message);
+/// What a selector says, on one line, from `start` on if that is in it.
+std::string told_by(const Error& error, std::string_view start) {
+    const std::string_view message = error.message;
+    const size_t found = message.rfind(start);
+    return one_dm_line(message.substr(found == std::string_view::npos ? 0 : found));
 }
 
 /// Reads one table, in the kernel's order of checks.
@@ -225,7 +222,7 @@ Result<void> TableReader::read_selector(GroupSpec& group) {
     group.selector = *words_.take();
     if (const auto made = make_selector(group.selector, {}, {}, options_); !made)
         return fail(fmt::format("{}: {}{}: {}", unknown, words_.last(), place(),
-                                told_by(made.error(), unknown)),
+                                told_by(made.error(), "there are: ")),
                     EINVAL);
     const auto count = read_number(selector_words);
     if (!count) return std::unexpected(count.error());
@@ -234,7 +231,7 @@ Result<void> TableReader::read_selector(GroupSpec& group) {
     if (const auto made = make_selector(group.selector, group.selector_arguments, {}, options_);
         !made)
         return fail(fmt::format("{}: words {} to {}{}: {}", refused, first, words_.number() - 1,
-                                place(), told_by(made.error(), refused)),
+                                place(), one_dm_line(made.error().message)),
                     EINVAL);
     return {};
 }

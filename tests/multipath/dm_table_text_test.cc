@@ -75,17 +75,39 @@ Word any_of(std::initializer_list<Word> words) {
     return *rc::gen::elementOf(std::vector<Word>(words));
 }
 
+/// Every selector there is, of those of device-mapper.
+std::vector<Word> selectors() {
+    std::vector<Word> known;
+    for (const char* name :
+         {"round-robin", "queue-length", "service-time", "historical-service-time", "io-affinity"})
+        if (make_selector(name, {}, {})) known.emplace_back(name);
+    return known;
+}
+
+/// A group with random words, as its selector prints them back.
 GroupSpec random_group() {
     GroupSpec group;
-    const bool service_time = *rc::gen::arbitrary<bool>();
-    group.selector = service_time ? "service-time" : "round-robin";
-    const int paths = *rc::gen::inRange(1, 6);
-    for (int path = 0; path < paths; ++path) {
-        PathSpec made;
-        made.name = any_of({"8:0", "8:16", "p", "p 1", "\\", "a\\ b", "\t", "1"});
-        made.arguments.push_back(any_of({"0", "1"}));
-        if (service_time) made.arguments.push_back(fmt::to_string(*rc::gen::inRange(0, 101)));
-        group.paths.push_back(std::move(made));
+    group.selector = *rc::gen::elementOf(selectors());
+    if (group.selector == "historical-service-time" && *rc::gen::arbitrary<bool>())
+        group.selector_arguments = {fmt::to_string(*rc::gen::inRange(0, 1024)),
+                                    fmt::to_string(*rc::gen::inRange(0, 9))};
+    const size_t paths = *rc::gen::inRange<size_t>(1, 6);
+    std::vector<PathArguments> arguments(paths);
+    for (size_t path = 0; path < paths; ++path) {
+        if (group.selector == "io-affinity")
+            arguments[path] = {fmt::format("{:x}", 1U << path)};
+        else if (*rc::gen::arbitrary<bool>())
+            arguments[path] = {any_of({"0", "1", "1000"})};
+        if (group.selector == "service-time" && !arguments[path].empty())
+            arguments[path].push_back(fmt::to_string(*rc::gen::inRange(0, 101)));
+    }
+    const auto made = make_selector(group.selector, group.selector_arguments, arguments);
+    if (!made) RC_FAIL(made.error().message);
+    group.selector_arguments = (*made)->group_words();
+    for (Selector::Index path = 0; path < paths; ++path) {
+        PathSpec& each = group.paths.emplace_back();
+        each.name = any_of({"8:0", "8:16", "p", "p 1", "\\", "a\\ b", "\t", "1"});
+        each.arguments = (*made)->table_words(path);
     }
     return group;
 }
@@ -153,7 +175,7 @@ TEST(DmTableText, OfAnyAcceptedLineIsItsOwnText) {
         for (int change = 0; change < changes; ++change)
             words[*rc::gen::inRange<size_t>(0, words.size())] =
                 any_of({"0", "1", "2", "7", "4294967297", "queue_if_no_path", "QUEUE_MODE", "rq",
-                        "round-robin", "service-time", "p", "x"});
+                        "round-robin", "queue-length", "service-time", "p", "x"});
         text.clear();
         for (const Word& word : words) text += " " + escape_dm_word(word);
         const auto map = parse_dm_table(text, nullptr);
