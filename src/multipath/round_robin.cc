@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "multipath/round_robin.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "multipath/index_list.h"
@@ -53,14 +52,9 @@ Result<std::unique_ptr<Selector>> make_round_robin(const PathArguments&,
                                                    const SelectorOptions&) {
     std::vector<uint32_t> repeat_counts;
     for (size_t path = 0; path < paths.size(); ++path) {
-        const PathArguments& words = paths[path];
-        if (auto few = refuse_more_than(1, "[repeat_count]", selector_name, path, words); !few)
-            return std::unexpected(few.error());
-        const NumberArgument repeat_count{
-            .selector = selector_name, .name = "repeat_count", .absent = 1};
-        const auto count = read_number(repeat_count, path, words);
+        const auto count = read_only_repeat_count(selector_name, path, paths[path]);
         if (!count) return std::unexpected(count.error());
-        repeat_counts.push_back(std::min(*count, 1U));
+        repeat_counts.push_back(*count);
     }
     return std::make_unique<RoundRobin>(std::move(repeat_counts));
 }

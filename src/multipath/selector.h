@@ -74,4 +74,7 @@ Result<std::unique_ptr<Selector>> make_selector(std::string_view name, const Pat
                                                 const std::vector<PathArguments>& paths,
                                                 const SelectorOptions& options = {});
 
+/// The names that make_selector() knows: device-mapper's five, then our own.
+std::vector<std::string> selector_names();
+
 }  // namespace braidway::multipath

@@ -11,11 +11,14 @@ namespace {
 
 constexpr std::string_view selector_name = "service-time";
 constexpr uint32_t relative_throughput_max = 100;
+/// With kernel_strict: from here on sums are shifted, so that products stay within 64 bits.
+constexpr unsigned kernel_sum_shift = 7;
+constexpr uint64_t kernel_sum_max = UINT64_MAX >> kernel_sum_shift;
 // ISO C++ has no 128-bit integers; both our compilers do.
 __extension__ using Wide = unsigned __int128;
 
 struct Load {
-    uint64_t in_flight_bytes = 0;
+    uint64_t in_flight_bytes = 0;  ///< With kernel_strict only its low 32 bits count, signed.
     uint32_t relative_throughput = 1;
     uint32_t repeat_count = 1;  ///< Shown, and nothing else: above 1 is 1.
 };
@@ -34,10 +37,40 @@ bool better(const Load& left, const Load& right, uint64_t length_bytes) {
     return faster;
 }
 
+/// As better(), with the kernel's numbers: a signed 32-bit count, 64-bit products of sums whose low
+/// bits go where products might overflow, and an answer cut down to 32 bits.
+bool better_in_kernel(const Load& left, const Load& right, uint64_t length_bytes) {
+    const auto left_count = static_cast<int32_t>(left.in_flight_bytes);
+    const auto right_count = static_cast<int32_t>(right.in_flight_bytes);
+    const auto below_zero = [](uint64_t difference) {
+        return static_cast<int32_t>(static_cast<uint32_t>(difference)) < 0;
+    };
+    auto left_bytes = static_cast<uint64_t>(int64_t{left_count});
+    auto right_bytes = static_cast<uint64_t>(int64_t{right_count});
+    if (left.relative_throughput == right.relative_throughput)
+        return below_zero(left_bytes - right_bytes);
+    const bool faster = left.relative_throughput > right.relative_throughput;
+    if (left_bytes == right_bytes || left.relative_throughput == 0 ||
+        right.relative_throughput == 0)
+        return faster;
+    left_bytes += length_bytes;
+    right_bytes += length_bytes;
+    if (left_bytes >= kernel_sum_max || right_bytes >= kernel_sum_max) {
+        left_bytes >>= kernel_sum_shift;
+        right_bytes >>= kernel_sum_shift;
+    }
+    const uint64_t left_time = left_bytes * right.relative_throughput;
+    const uint64_t right_time = right_bytes * left.relative_throughput;
+    if (left_time != right_time) return below_zero(left_time - right_time);
+    return faster;
+}
+
 class ServiceTime final : public Selector {
   public:
-    explicit ServiceTime(std::vector<Load> loads)
-        : loads_(std::move(loads)), up_(static_cast<Index>(loads_.size())) {
+    ServiceTime(std::vector<Load> loads, bool kernel_strict)
+        : loads_(std::move(loads)),
+          up_(static_cast<Index>(loads_.size())),
+          kernel_strict_(kernel_strict) {
         for (Index path = 0; path < loads_.size(); ++path) up_.push_back(path);
     }
 
@@ -45,9 +78,7 @@ class ServiceTime final : public Selector {
 
     std::optional<Index> pick(const IoShape& io, Instant) override {
         if (up_.empty()) return std::nullopt;
-        Index best = up_.front();
-        for (Index path = up_.after(best); path != up_.end(); path = up_.after(path))
-            if (better(loads_[path], loads_[best], io.length_bytes)) best = path;
+        const Index best = kernel_strict_ ? best_by<better_in_kernel>(io) : best_by<better>(io);
         up_.move_to_back(best);
         return best;
     }
@@ -56,7 +87,8 @@ class ServiceTime final : public Selector {
         loads_[path].in_flight_bytes += length_bytes;
     }
     void ended(Index path, uint64_t length_bytes, Instant, Instant) override {
-        DEBUG_CHECK(loads_[path].in_flight_bytes >= length_bytes, "more ended than started");
+        DEBUG_CHECK(kernel_strict_ || loads_[path].in_flight_bytes >= length_bytes,
+                    "more ended than started");
         loads_[path].in_flight_bytes -= length_bytes;
     }
     void carry_over(Index path, uint32_t, uint64_t in_flight_bytes) override {
@@ -66,8 +98,10 @@ class ServiceTime final : public Selector {
     void reinstate_path(Index path) override { up_.push_back(path); }
 
     PathArguments info_words(Index path) const override {
-        return {std::to_string(loads_[path].in_flight_bytes),
-                std::to_string(loads_[path].relative_throughput)};
+        const Load& load = loads_[path];
+        return {kernel_strict_ ? std::to_string(static_cast<int32_t>(load.in_flight_bytes))
+                               : std::to_string(load.in_flight_bytes),
+                std::to_string(load.relative_throughput)};
     }
     PathArguments table_words(Index path) const override {
         return {std::to_string(loads_[path].repeat_count),
@@ -78,19 +112,30 @@ class ServiceTime final : public Selector {
     }
     void append_state(std::vector<uint64_t>& state) const override {
         up_.append_to(state);
-        for (const Load& load : loads_) state.push_back(load.in_flight_bytes);
+        for (const Load& load : loads_)
+            state.push_back(kernel_strict_ ? static_cast<uint32_t>(load.in_flight_bytes)
+                                           : load.in_flight_bytes);
     }
 
   private:
     std::vector<Load> loads_;
     IndexList up_;
+    bool kernel_strict_;
+
+    template <bool is_better(const Load&, const Load&, uint64_t)>
+    Index best_by(const IoShape& io) const {
+        Index best = up_.front();
+        for (Index path = up_.after(best); path != up_.end(); path = up_.after(path))
+            if (is_better(loads_[path], loads_[best], io.length_bytes)) best = path;
+        return best;
+    }
 };
 
 }  // namespace
 
 Result<std::unique_ptr<Selector>> make_service_time(const PathArguments&,
                                                     const std::vector<PathArguments>& paths,
-                                                    const SelectorOptions&) {
+                                                    const SelectorOptions& options) {
     std::vector<Load> loads(paths.size());
     for (size_t path = 0; path < paths.size(); ++path) {
         const PathArguments& words = paths[path];
@@ -98,13 +143,12 @@ Result<std::unique_ptr<Selector>> make_service_time(const PathArguments&,
                                         path, words);
             !few)
             return std::unexpected(few.error());
-        const NumberArgument repeat_count{
-            .selector = selector_name, .name = "repeat_count", .absent = 1};
-        const auto count = read_number(repeat_count, path, words);
+        const auto count = read_repeat_count(selector_name, path, words);
         if (!count) return std::unexpected(count.error());
-        loads[path].repeat_count = std::min(*count, 1U);
+        loads[path].repeat_count = *count;
         const NumberArgument relative_throughput{.selector = selector_name,
                                                  .name = "relative_throughput",
+                                                 .refusal = "invalid throughput value",
                                                  .place = 1,
                                                  .absent = 1,
                                                  .max = relative_throughput_max};
@@ -112,7 +156,7 @@ Result<std::unique_ptr<Selector>> make_service_time(const PathArguments&,
         if (!throughput) return std::unexpected(throughput.error());
         loads[path].relative_throughput = *throughput;
     }
-    return std::make_unique<ServiceTime>(std::move(loads));
+    return std::make_unique<ServiceTime>(std::move(loads), options.kernel_strict);
 }
 
 }  // namespace braidway::multipath

@@ -18,7 +18,9 @@ namespace braidway::multipath {
 ///          relative_throughput 0..100, 1 when absent, 0 = only when no other is left.
 /// Units:   bytes; no clock is read.
 /// Source:  the service-time selector of Linux device-mapper; compared by cross-multiplication as
-///          there, with 128-bit products instead of its shift-down guard.
+///          there, with 128-bit products instead of its shift-down guard. With kernel_strict all is
+///          as there: a signed 32-bit count that may be below zero, sums in 64 bits, shifted right
+///          by 7 near the overflow, and a difference cut down to 32 bits.
 Result<std::unique_ptr<Selector>> make_service_time(const PathArguments& group,
                                                     const std::vector<PathArguments>& paths,
                                                     const SelectorOptions& options);

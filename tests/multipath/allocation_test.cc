@@ -29,9 +29,19 @@ TEST(Allocation, IsCounted) {
 }
 
 TEST(Allocation, DoesNotHappenInRouteAndCompleted) {
-    for (const char* selector : {"round-robin", "service-time"}) {
-        Driver map(make_spec({make_group({"a1", "a2"}, selector), make_group({"b"}, selector)}));
-        EXPECT_EQ(allocations_of_io(map), 0u) << selector;
+    for (const std::string& selector : selector_names()) {
+        MultipathSpec spec =
+            make_spec({make_group({"a1", "a2"}, selector), make_group({"b"}, selector)});
+        if (selector == "io-affinity") {
+            spec.groups[0].paths[0].arguments = {"1"};
+            spec.groups[0].paths[1].arguments = {"2"};
+            spec.groups[1].paths[0].arguments = {"3"};
+        }
+        for (const bool kernel_strict : {false, true}) {
+            spec.kernel_strict = kernel_strict;
+            Driver map(spec);
+            EXPECT_EQ(allocations_of_io(map), 0u) << selector;
+        }
     }
 }
 

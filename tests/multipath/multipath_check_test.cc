@@ -78,8 +78,8 @@ TEST(MultipathCreate, RefusesInitialGroupZeroWhenThereAreGroups) {
 
 TEST(MultipathCreate, RefusesAnUnknownSelectorAndSaysWhichThereAre) {
     EXPECT_THAT(create_error(make_spec({make_group({"a"}, "fastest")})),
-                HasSubstr("group 1: unknown selector 'fastest'; there are: round-robin, "
-                          "service-time"));
+                HasSubstr("group 1: unknown path selector type 'fastest'; there are: round-robin, "
+                          "queue-length, service-time, "));
 }
 
 TEST(MultipathCreate, RefusesMorePathsOrGroupsThanTheLimits) {

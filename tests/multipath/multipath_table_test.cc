@@ -57,7 +57,7 @@ TEST(MultipathReplace, RefusesABadTableAndChangesNothing) {
     MultipathSpec bad = make_spec({make_group({"x"}), make_group({"y"}, "fastest")});
     const auto taken = map.map->replace(std::move(bad), map.now);
     ASSERT_FALSE(taken.has_value());
-    EXPECT_THAT(taken.error().message, HasSubstr("group 2: unknown selector"));
+    EXPECT_THAT(taken.error().message, HasSubstr("group 2: unknown path selector type"));
     EXPECT_EQ(map.map->path_count(), 4u);
     EXPECT_EQ(map.map->valid_paths(), 3u);
     EXPECT_EQ(map.group_letters(), "AE");

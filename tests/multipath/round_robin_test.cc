@@ -7,7 +7,7 @@ namespace braidway::multipath {
 namespace {
 
 using testing::ElementsAre;
-using testing::HasSubstr;
+using testing::StartsWith;
 
 std::vector<uint32_t> picks(Selector& selector, int count) {
     std::vector<uint32_t> picked;
@@ -49,6 +49,15 @@ TEST(RoundRobin, TreatsEveryRepeatCountLikeOne) {
     EXPECT_THAT(picks(*selector, 4), ElementsAre(0, 1, 2, 0));
 }
 
+TEST(RoundRobin, ShowsRepeatCountsAsDeviceMapperDoesAndIgnoresWordsOfTheGroup) {
+    const auto selector = std::move(make_round_robin({"x", "y"}, {{"100"}, {"0"}, {}}, {}).value());
+    EXPECT_THAT(selector->table_words(0), ElementsAre("1"));
+    EXPECT_THAT(selector->table_words(1), ElementsAre("0"));
+    EXPECT_THAT(selector->table_words(2), ElementsAre("1"));
+    EXPECT_THAT(selector->info_words(0), ElementsAre());
+    EXPECT_THAT(selector->group_words(), ElementsAre());
+}
+
 TEST(RoundRobin, DoesNotCareForWhatIsInFlight) {
     const auto selector = std::move(make_round_robin({}, {{}, {}}, {}).value());
     selector->carry_over(0, 9, 1u << 20);
@@ -59,9 +68,10 @@ TEST(RoundRobin, DoesNotCareForWhatIsInFlight) {
 
 TEST(RoundRobin, RefusesArgumentsThatAreNoRepeatCount) {
     EXPECT_THAT(make_round_robin({}, {{}, {"x"}}, {}).error().message,
-                HasSubstr("round-robin: path 2: repeat_count 'x'"));
+                StartsWith("round-robin ps: invalid repeat count: path 2: repeat_count 'x'"));
     EXPECT_THAT(make_round_robin({}, {{"1", "50"}}, {}).error().message,
-                HasSubstr("path 1: 2 arguments, expected at most 1: [repeat_count]"));
+                StartsWith("round-robin ps: incorrect number of arguments: path 1: 2 words, "
+                           "expected at most 1: [repeat_count]"));
 }
 
 }  // namespace

@@ -7,7 +7,7 @@ namespace braidway::multipath {
 namespace {
 
 using testing::ElementsAre;
-using testing::HasSubstr;
+using testing::StartsWith;
 
 struct Given {
     const char* throughput;
@@ -141,13 +141,79 @@ TEST(ServiceTime, HasThroughputOneWhenNoneIsGiven) {
 }
 
 TEST(ServiceTime, RefusesWrongArguments) {
-    EXPECT_THAT(make_service_time({}, {{"1", "101"}}, {}).error().message,
-                HasSubstr("service-time: path 1: relative_throughput '101': expected a whole "
-                          "number from 0 to 100"));
+    EXPECT_EQ(make_service_time({}, {{"1", "101"}}, {}).error().message,
+              "service-time ps: invalid throughput value: path 1: relative_throughput '101': "
+              "expected a whole number from 0 to 100");
     EXPECT_THAT(make_service_time({}, {{}, {"-1"}}, {}).error().message,
-                HasSubstr("path 2: repeat_count '-1'"));
+                StartsWith("service-time ps: invalid repeat count: path 2: repeat_count '-1'"));
     EXPECT_THAT(make_service_time({}, {{"1", "2", "3"}}, {}).error().message,
-                HasSubstr("3 arguments, expected at most 2: [repeat_count [relative_throughput]]"));
+                StartsWith("service-time ps: incorrect number of arguments: path 1: 3 words, "
+                           "expected at most 2: [repeat_count [relative_throughput]]"));
+}
+
+TEST(ServiceTime, ShowsBytesInFlightThroughputAndTheRepeatCountThatCounts) {
+    const auto selector =
+        std::move(make_service_time({"ignored"}, {{"7", "50"}, {"0"}}, {}).value());
+    selector->started(0, 4096, {});
+    EXPECT_THAT(selector->info_words(0), ElementsAre("4096", "50"));
+    EXPECT_THAT(selector->info_words(1), ElementsAre("0", "1"));
+    EXPECT_THAT(selector->table_words(0), ElementsAre("1", "50"));
+    EXPECT_THAT(selector->table_words(1), ElementsAre("0", "1"));
+    EXPECT_THAT(selector->group_words(), ElementsAre());
+}
+
+/// As make(), with the kernel's numbers and counts that may be below zero.
+std::unique_ptr<Selector> make_strict(const char* left_throughput, int64_t left_bytes,
+                                      const char* right_throughput, int64_t right_bytes) {
+    auto selector =
+        std::move(make_service_time({}, {{"1", left_throughput}, {"1", right_throughput}},
+                                    {.kernel_strict = true, .node_of_cpu = {}})
+                      .value());
+    selector->carry_over(0, 1, static_cast<uint64_t>(left_bytes));
+    selector->carry_over(1, 1, static_cast<uint64_t>(right_bytes));
+    return selector;
+}
+
+TEST(ServiceTime, GoesBelowZeroWhenStrict) {
+    const auto selector = make_strict("1", 0, "1", 0);
+    selector->ended(1, 4096, {}, {});
+    EXPECT_THAT(selector->info_words(1), ElementsAre("-4096", "1"));
+    EXPECT_THAT(together(*selector, 3), ElementsAre(1, 0, 1));
+}
+
+struct StrictVector {
+    const char* rule;
+    const char* left_throughput;
+    int64_t left_bytes;
+    const char* right_throughput;
+    int64_t right_bytes;
+    uint64_t length_bytes;
+    uint32_t picked;
+};
+
+constexpr StrictVector strict_vectors[] = {
+    {"fewer bytes", "1", 4096, "1", 512, 4096, 1},
+    {"below zero is fewer", "1", 0, "1", -4096, 4096, 1},
+    {"counts have 32 bits: 2^32 + 1 is 1", "1", 2, "1", (int64_t{1} << 32) + 1, 512, 1},
+    {"the difference has 32 bits: 2^31 - 1 less -2 is below zero", "1", -2, "1", INT32_MAX, 0, 1},
+    {"equal bytes: the higher throughput", "2", 4096, "3", 4096, 4096, 1},
+    {"throughput 0 is the last resort", "0", -4096, "1", 4096, 4096, 1},
+    {"service times", "1", 4096, "2", 8192, 4096, 1},
+    {"below zero, but not with this request", "1", -4096, "2", 0, 4096, 0},
+    // 4096 >> 7 = 32 against ((2^64 - 4096) >> 7) * 2 = 2^58 - 64: 96 - 2^58, cut down to 96.
+    {"below zero with this request is huge, but cut down", "1", -8192, "2", 0, 4096, 0},
+    // 4096 - 2147487744 = -2^31, 4096 - 2147487746 = -2^31 - 2, cut down to 2^31 - 2.
+    {"a difference of -2^31", "1", 1073743872, "2", 4096, 0, 1},
+    {"a difference below -2^31 turns round", "1", 1073743873, "2", 4096, 0, 0},
+};
+
+TEST(ServiceTime, ComparesAsTheKernelWhenStrict) {
+    for (const StrictVector& vector : strict_vectors) {
+        const auto selector = make_strict(vector.left_throughput, vector.left_bytes,
+                                          vector.right_throughput, vector.right_bytes);
+        EXPECT_EQ(selector->pick({.length_bytes = vector.length_bytes}, {}), vector.picked)
+            << vector.rule;
+    }
 }
 
 }  // namespace
