@@ -71,14 +71,17 @@ class ServiceTime final : public Selector {
         : loads_(std::move(loads)),
           up_(static_cast<Index>(loads_.size())),
           kernel_strict_(kernel_strict) {
-        for (Index path = 0; path < loads_.size(); ++path) up_.push_back(path);
+        for (Index path = 0; path < loads_.size(); ++path) {
+            up_.push_back(path);
+            highest_throughput_ = std::max(highest_throughput_, loads_[path].relative_throughput);
+        }
     }
 
     std::string_view name() const override { return selector_name; }
 
     std::optional<Index> pick(const IoShape& io, Instant) override {
         if (up_.empty()) return std::nullopt;
-        const Index best = kernel_strict_ ? best_by<better_in_kernel>(io) : best_by<better>(io);
+        const Index best = kernel_strict_ ? best_in_kernel(io) : best_of_all(io);
         up_.move_to_back(best);
         return best;
     }
@@ -121,12 +124,22 @@ class ServiceTime final : public Selector {
     std::vector<Load> loads_;
     IndexList up_;
     bool kernel_strict_;
+    uint32_t highest_throughput_ = 0;
 
-    template <bool is_better(const Load&, const Load&, uint64_t)>
-    Index best_by(const IoShape& io) const {
+    Index best_of_all(const IoShape& io) const {
+        Index best = up_.front();
+        for (Index path = best; path != up_.end(); path = up_.after(path)) {
+            if (better(loads_[path], loads_[best], io.length_bytes)) best = path;
+            // Nothing is better than idle and fast; idle paths are mostly the first ones.
+            const Load& load = loads_[best];
+            if (load.in_flight_bytes == 0 && load.relative_throughput == highest_throughput_) break;
+        }
+        return best;
+    }
+    Index best_in_kernel(const IoShape& io) const {
         Index best = up_.front();
         for (Index path = up_.after(best); path != up_.end(); path = up_.after(path))
-            if (is_better(loads_[path], loads_[best], io.length_bytes)) best = path;
+            if (better_in_kernel(loads_[path], loads_[best], io.length_bytes)) best = path;
         return best;
     }
 };

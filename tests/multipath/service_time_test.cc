@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 
+#include "base/random.h"
+
 namespace braidway::multipath {
 namespace {
 
@@ -133,6 +135,60 @@ TEST(ServiceTime, UsesThroughputZeroWhenTheOthersAreDown) {
     EXPECT_THAT(one_by_one(*selector, 2), ElementsAre(1, 1));
     selector->fail_path(1);
     EXPECT_THAT(one_by_one(*selector, 3), ElementsAre(0, 2, 0));
+}
+
+/// The rule as it stands in the header, over all paths and with no short cut.
+uint32_t best_of_all(const std::vector<uint32_t>& order, const std::vector<uint32_t>& throughputs,
+                     const std::vector<uint64_t>& bytes, uint64_t length) {
+    uint32_t best = order.front();
+    const auto service_time = [&](uint32_t path) {
+        return static_cast<long double>(bytes[path] + length) / throughputs[path];
+    };
+    for (const uint32_t path : order) {
+        bool better = throughputs[path] > throughputs[best];
+        if (throughputs[path] == throughputs[best])
+            better = bytes[path] < bytes[best];
+        else if (bytes[path] != bytes[best] && throughputs[path] != 0 && throughputs[best] != 0 &&
+                 service_time(path) != service_time(best))
+            better = service_time(path) < service_time(best);
+        if (better) best = path;
+    }
+    return best;
+}
+
+TEST(ServiceTime, ChoosesAsIfItLookedAtAllPaths) {
+    Random random(20090402);
+    for (int life = 0; life < 300; ++life) {
+        std::vector<PathArguments> words;
+        std::vector<uint32_t> throughputs;
+        std::vector<uint32_t> order;
+        for (uint32_t path = 0; path < 1 + random.below(6); ++path) {
+            throughputs.push_back(static_cast<uint32_t>(random.below(4)));
+            words.push_back({"1", std::to_string(throughputs.back())});
+            order.push_back(path);
+        }
+        std::vector<uint64_t> bytes(order.size());
+        const auto selector = std::move(make_service_time({}, words, {}).value());
+        std::vector<std::pair<uint32_t, uint64_t>> out;
+        for (int step = 0; step < 60; ++step) {
+            if (random.below(2) == 0 && !out.empty()) {
+                const auto [path, length] = out.back();
+                out.pop_back();
+                selector->ended(path, length, {}, {});
+                bytes[path] -= length;
+                continue;
+            }
+            const uint64_t length = 512 * random.below(4);
+            const uint32_t expected = best_of_all(order, throughputs, bytes, length);
+            ASSERT_EQ(selector->pick({.length_bytes = length}, {}), expected)
+                << life << " " << step;
+            std::erase(order, expected);
+            order.push_back(expected);
+            selector->started(expected, length, {});
+            bytes[expected] += length;
+            out.emplace_back(expected, length);
+        }
+    }
 }
 
 TEST(ServiceTime, HasThroughputOneWhenNoneIsGiven) {
