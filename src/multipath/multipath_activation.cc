@@ -49,10 +49,14 @@ void Multipath::run_waiting_activations(Instant now) {
         Path& path = path_of(id);
         if (!std::exchange(path.activation_waits, false)) continue;
         --activations_;
-        activate(path);
+        if (path.state == PathState::up) {
+            activate(path);
+            continue;
+        }
         // One that has failed meanwhile does not trouble the handler.
-        if (path.state == PathState::down)
-            path_activated(path, HandlerResult::device_offlined, "the path is down", now);
+        ++activations_;
+        ++path.activations;
+        path_activated(path, HandlerResult::device_offlined, "the path is down", now);
     }
 }
 
