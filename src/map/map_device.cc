@@ -97,9 +97,9 @@ void MapDevice::start(block::Request& request) {
 
 void MapDevice::dispatch(block::Request& request, uint32_t attempts) {
     const Route route = brain_->route(request.shape(), loop_.now(), attempts);
-    take_actions();
     switch (route.kind) {
         case Route::Kind::path:
+            take_actions();
             if (attempts != 0) ++counters_.retries;
             pack(request.top().words, route.ticket);
             mark_table(request);
@@ -108,16 +108,18 @@ void MapDevice::dispatch(block::Request& request, uint32_t attempts) {
             return;
         case Route::Kind::hold:
             hold(request);
-            return;
+            break;
         case Route::Kind::fail:
             end_unsent(request);
             answer_soon(request, route.status);
-            return;
+            break;
         case Route::Kind::defer:
             end_unsent(request);
             defer(request);
-            return;
+            break;
     }
+    // Only now: an action may be to run what is held, this request included.
+    take_actions();
 }
 
 void MapDevice::completed(block::Request& request) {
@@ -130,9 +132,12 @@ void MapDevice::completed(block::Request& request) {
         const bool lost = request.outcome_unknown && changes_data(request.op);
         const Ticket ticket = unpack(frame.words, request.length_bytes);
         const Verdict verdict = brain_->completed(ticket, status, loop_.now(), lost);
-        take_actions();
         if (status == IoStatus::ok && changes_data(request.op)) note_write(request);
+        // A request that waits does so before the actions: one may be to run what is held.
+        const bool waits = verdict != Verdict::done && verdict != Verdict::retry;
+        if (!waits) take_actions();
         obey(request, verdict);
+        if (waits) take_actions();
     }
     if (state_ == State::suspending) check_traffic();
 }

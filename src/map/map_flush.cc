@@ -66,7 +66,6 @@ void MapDevice::flush_step(block::Request& request) {
     if (brain_->valid_paths() == 0) {
         // Held or failed like everything else; a path may come back with what was not flushed.
         const multipath::Route route = brain_->route(request.shape(), loop_.now());
-        take_actions();
         CHECK(route.kind != multipath::Route::Kind::path, "without a path there is none to take");
         if (route.kind == multipath::Route::Kind::hold)
             hold(request);
@@ -74,6 +73,7 @@ void MapDevice::flush_step(block::Request& request) {
             defer(request);
         else
             answer_soon(request, route.status);
+        take_actions();
         return;
     }
     if (unflushed_lost_) {
