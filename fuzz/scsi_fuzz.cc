@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any bytes as what a SCSI device or host may send: each parser stays within them, and what it
 // understood, written and read again, is the same.
+#include <algorithm>
 #include <vector>
 
 #include "base/check.h"

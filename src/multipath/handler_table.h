@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which hardware handler a device needs, and the making of handlers by their names.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "multipath/hardware_handler.h"
+
+namespace braidway::multipath {
+
+/// Reads what a handler needs to know of a device from its standard inquiry data (ask for
+/// wire::scsi::inquiry_bytes_max bytes) and its inquiry page 0x83 (may be empty).
+/// Errors: the inquiry data are too short.
+Result<DeviceIdentity> identify_device(std::span<const std::byte> inquiry,
+                                       std::span<const std::byte> identification);
+
+/// The handler that suits a device: "alua" for one with target port groups, else by its vendor and
+/// the beginning of its product name; empty for one that needs none.
+/// Source: the automatic choice of the Linux SCSI layer.
+std::string_view handler_for(const DeviceIdentity& identity);
+
+/// Makes the handler called `name` ("alua", "emc", "rdac", "hp_sw") without devices.
+/// Errors: there is none of this name.
+Result<std::unique_ptr<HardwareHandler>> make_handler(std::string_view name);
+
+}  // namespace braidway::multipath
