@@ -40,7 +40,7 @@ constexpr wire::ScsiSense meaningful[] = {
 
 /// One life of a handler with eight devices, decided by a seed.
 struct Life {
-    Random random;
+    Random dice;
     ScsiResponder array;
     HandlerDriver driver;
     std::map<DeviceId, size_t> asked;
@@ -48,23 +48,22 @@ struct Life {
     bool silent = false;  ///< Commands may stay without an answer.
 
     Life(uint64_t seed, const Kind& kind)
-        : random(seed),
+        : dice(seed),
           array({.kind = kind.array, .ports = {{0, 1}, {0, 1}, {1, 2}, {1, 2}}, .luns = 2}),
           driver(kind.handler, array) {}
 
     ScsiReply any_reply() {
         ScsiReply reply;
-        switch (random.below(6)) {
+        switch (dice.below(6)) {
             case 0:
                 reply.transport =
-                    static_cast<wire::ScsiTransport>(random.below(wire::scsi_transports));
+                    static_cast<wire::ScsiTransport>(dice.below(wire::scsi_transports));
                 break;
             case 1:
-                reply.status = static_cast<uint8_t>(random.next());
+                reply.status = static_cast<uint8_t>(dice.next());
                 break;
             case 2: {
-                const auto sense =
-                    wire::fixed_sense(meaningful[random.below(std::size(meaningful))]);
+                const auto sense = wire::fixed_sense(meaningful[dice.below(std::size(meaningful))]);
                 reply.status = scsi::status_check_condition;
                 reply.sense.assign(sense.begin(), sense.end());
                 break;
@@ -80,17 +79,17 @@ struct Life {
         return reply;
     }
     std::vector<std::byte> any_bytes(size_t most) {
-        std::vector<std::byte> bytes(random.below(most));
-        for (std::byte& byte : bytes) byte = static_cast<std::byte>(random.next());
+        std::vector<std::byte> bytes(dice.below(most));
+        for (std::byte& byte : bytes) byte = static_cast<std::byte>(dice.next());
         return bytes;
     }
     void answer_any() {
-        const size_t at = random.below(driver.commands.size());
+        const size_t at = dice.below(driver.commands.size());
         const ScsiCommand command = driver.commands[at];
         driver.commands.erase(driver.commands.begin() + static_cast<std::ptrdiff_t>(at));
-        if (silent && random.chance_ppm(100'000)) return;
+        if (silent && dice.chance_ppm(100'000)) return;
         ScsiReply reply;
-        if (random.chance_ppm(400'000)) {
+        if (dice.chance_ppm(400'000)) {
             const auto place = driver.places[command.device];
             reply = array.respond(place.port, place.lun, command.cdb.view(), command.data_out,
                                   command.data_in_bytes, driver.now);
@@ -98,7 +97,7 @@ struct Life {
             reply = any_reply();
         }
         driver.answer(command, reply.answer());
-        if (random.chance_ppm(50'000)) driver.answer(command, reply.answer());  // twice
+        if (dice.chance_ppm(50'000)) driver.answer(command, reply.answer());  // twice
     }
     void ask(DeviceId device) {
         ++asked[device];
@@ -106,8 +105,8 @@ struct Life {
         driver->activate(device, driver.now);
     }
     void step() {
-        const auto device = static_cast<DeviceId>(random.below(8));
-        switch (random.below(12)) {
+        const auto device = static_cast<DeviceId>(dice.below(8));
+        switch (dice.below(12)) {
             case 0:
             case 1:
                 ask(device);
@@ -116,12 +115,12 @@ struct Life {
                 driver->rescan(device, driver.now);
                 break;
             case 3: {
-                const wire::ScsiSense& sense = meaningful[random.below(std::size(meaningful))];
+                const wire::ScsiSense& sense = meaningful[dice.below(std::size(meaningful))];
                 driver->check_sense(device, sense, driver.now);
                 break;
             }
             case 4:
-                if (random.chance_ppm(200'000)) {
+                if (dice.chance_ppm(200'000)) {
                     driver->detach(device, driver.now);
                 } else if (!driver->attached(device)) {
                     const auto place = driver.places[device];
@@ -160,7 +159,7 @@ void live(const Kind& kind, uint64_t seed) {
     life.silent = (seed & 1) != 0;
     for (uint8_t lun = 0; lun < 2; ++lun)
         for (uint8_t port = 0; port < 4; ++port) life.driver.add(port, lun);
-    const uint64_t steps = life.random.below(120);
+    const uint64_t steps = life.dice.below(120);
     for (uint64_t n = 0; n < steps; ++n) life.step();
     const Instant quiet = life.driver.now;
     const uint32_t sent = life.driver.sent;
@@ -175,14 +174,14 @@ void live(const Kind& kind, uint64_t seed) {
 }
 
 TEST(HandlerProperty, WhateverTheArrayAnswersEveryActivationEndsOnce) {
-    setenv("RC_PARAMS", "seed=1 max_success=1500", 0);
+    setenv("RC_PARAMS", "seed=1 max_success=500", 0);
     for (const Kind& kind : kinds)
         EXPECT_TRUE(rc::check(std::string(kind.handler),
                               [&] { live(kind, *rc::gen::arbitrary<uint64_t>()); }));
 }
 
 TEST(HandlerProperty, OnceTheArrayAnswersTrulyAnActivationSucceeds) {
-    setenv("RC_PARAMS", "seed=1 max_success=1500", 0);
+    setenv("RC_PARAMS", "seed=1 max_success=500", 0);
     for (const Kind& kind : kinds) {
         if (kind.array == ArrayKind::alua_implicit) continue;  // Hosts have no say there.
         EXPECT_TRUE(rc::check(std::string(kind.handler), [&] {
@@ -192,7 +191,7 @@ TEST(HandlerProperty, OnceTheArrayAnswersTrulyAnActivationSucceeds) {
             for (int n = 0; n < 60; ++n) life.step();
             life.finish();
             life.array.clear_script();
-            const auto device = static_cast<DeviceId>(life.random.below(8));
+            const auto device = static_cast<DeviceId>(life.dice.below(8));
             if (!life.driver->attached(device)) return;
             // Strange reports may have left other groups behind; what counts is the device asked.
             HandlerResult result = life.driver.activate(device);
