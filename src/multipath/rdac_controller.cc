@@ -62,7 +62,10 @@ void RdacHandler::send_move(Controller& controller, Instant now, Duration delay)
     transfer.expanded = controller.expanded;
     for (const DeviceId id : controller.moving)
         transfer.luns.push_back(devices_.find(id)->volume->lun);
+    // A LUN is named once, however many ports of the controller lead to it.
     std::ranges::sort(transfer.luns);
+    const auto doubles = std::ranges::unique(transfer.luns);
+    transfer.luns.erase(doubles.begin(), doubles.end());
     ScsiCommand command;
     command.device = controller.moving.front();
     command.data_out = wire::rdac_transfer_data(transfer);

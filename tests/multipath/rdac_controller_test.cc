@@ -76,6 +76,25 @@ TEST_F(RdacController, ASlowDeviceIsNotWaitedForLong) {
     EXPECT_EQ(handler.activated.size(), 2u);
 }
 
+TEST_F(RdacController, PortsOfOneControllerShareACommand) {
+    ScsiResponder wide{{.kind = ArrayKind::rdac, .ports = {{0, 1}, {1, 2}, {1, 2}}}};
+    HandlerDriver driver("rdac", wide);
+    driver.attach(1);
+    driver.attach(2);
+    driver->activate(0, driver.now);
+    driver->activate(1, driver.now);
+    driver.drain();
+    driver.answer_one();
+    driver.answer_one();
+    ASSERT_EQ(driver.commands.size(), 1u);
+    const auto page = wire::parse_rdac_transfer(driver.commands.front().data_out, true);
+    EXPECT_EQ(page->luns, (std::vector<uint8_t>{0}));
+    driver.run();
+    EXPECT_EQ(driver.activated.size(), 2u);
+    EXPECT_TRUE(driver.admits(0));
+    EXPECT_TRUE(driver.admits(1));
+}
+
 TEST_F(RdacController, TheFirmwareDecidesWhichCommandIsUsed) {
     ScsiResponder small{{.kind = ArrayKind::rdac, .rdac_luns_max = 31}};
     HandlerDriver driver("rdac", small);
