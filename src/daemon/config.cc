@@ -163,6 +163,11 @@ std::string DeviceConfig::text() const {
     return {};
 }
 
+std::vector<std::string> GroupPath::selector_words() const {
+    if (weight) return {"1", std::to_string(*weight)};
+    return arguments;
+}
+
 const PathConfig* Config::path(std::string_view name) const {
     return find_by_name(paths, name);
 }

@@ -104,7 +104,11 @@ struct GroupPath {
     std::string path;
     /// service-time's relative_throughput, 0..100; 0 = only when no other is left.
     std::optional<uint32_t> weight;
+    /// The selector's words for this path, as in a table line; empty with `weight`.
+    std::vector<std::string> arguments{};
 
+    /// What the selector is told: `arguments`, or the words that `weight` stands for.
+    std::vector<std::string> selector_words() const;
     friend bool operator==(const GroupPath&, const GroupPath&) = default;
 };
 
@@ -112,6 +116,7 @@ struct GroupPath {
 struct GroupConfig {
     std::string name;  ///< For people: "controller A". May be empty.
     std::string selector = "service-time";
+    std::vector<std::string> selector_arguments{};  ///< The selector's own words; most take none.
     std::vector<GroupPath> paths;
 
     friend bool operator==(const GroupConfig&, const GroupConfig&) = default;

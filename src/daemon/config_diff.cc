@@ -66,7 +66,8 @@ void compare_paths(const Config& old_config, const Config& new_config, ConfigDif
 /// Group names are for people: a new one changes nothing.
 bool same_groups(const std::vector<GroupConfig>& one, const std::vector<GroupConfig>& other) {
     return std::ranges::equal(one, other, [](const GroupConfig& a, const GroupConfig& b) {
-        return a.selector == b.selector && a.paths == b.paths;
+        return a.selector == b.selector && a.selector_arguments == b.selector_arguments &&
+               a.paths == b.paths;
     });
 }
 

@@ -20,7 +20,7 @@ struct PathChange {
 /// A map that stays and whose keys differ.
 struct MapChange {
     std::string name;
-    bool groups = false;  ///< Which paths, in which groups and order, selectors or weights.
+    bool groups = false;  ///< Which paths, in which groups and order, selectors or their words.
     bool no_path = false;
     bool held_limits = false;  ///< held_requests_max, held_bytes_max.
     bool attempts_max = false;

@@ -5,34 +5,67 @@
 #include <algorithm>
 
 #include "daemon/config_sections.h"
+#include "multipath/selector.h"
 
 namespace braidway::daemon {
 namespace {
 
+constexpr std::string_view path_example =
+    "expected the name of a path, or { path = \"a1\", weight = 50 }";
+
+/// An array of words or whole numbers, for a selector.
+std::vector<std::string> read_words(TableReader& reader, std::string_view key) {
+    constexpr std::string_view expected = "words or whole numbers, such as [1, 50]";
+    std::vector<std::string> words;
+    const toml::array* array = reader.array(key, expected);
+    for (size_t at = 0; array != nullptr && at < array->size(); ++at) {
+        const toml::node& node = (*array)[at];
+        std::optional<std::string> word =
+            node.is_string() || node.is_integer() ? plain_text(node) : std::nullopt;
+        if (!word) {
+            reader.problem(key, fmt::format("expected {}", expected));
+            return {};
+        }
+        words.push_back(std::move(*word));
+    }
+    return words;
+}
+
 std::optional<GroupPath> read_group_path(const toml::node& node, TableReader& group,
                                          const std::string& place) {
-    if (const auto* name = node.as_string()) return GroupPath{name->get(), std::nullopt};
+    if (const auto* name = node.as_string()) return GroupPath{name->get(), std::nullopt, {}};
     const toml::table* table = node.as_table();
     if (table == nullptr) {
-        group.problems().add(line_of(node), place,
-                             "expected the name of a path, or { path = \"a1\", weight = 50 }");
+        group.problems().add(line_of(node), place, std::string(path_example));
         return std::nullopt;
     }
     TableReader reader(*table, place, line_of(node), group.problems());
     if (!reader.has("path")) reader.problem("path", "is missing; expected the name of a path");
     const std::optional<std::string> name = reader.text("path");
     const std::optional<uint64_t> weight = reader.whole_number("weight", 0, 100);
+    std::vector<std::string> arguments = read_words(reader, "arguments");
+    if (weight && reader.has("arguments"))
+        reader.problem("arguments", "stands beside weight; expected one of them");
     reader.finish();
     if (!name) return std::nullopt;
-    GroupPath path{*name, std::nullopt};
+    GroupPath path{*name, std::nullopt, std::move(arguments)};
     if (weight) path.weight = static_cast<uint32_t>(*weight);
     return path;
+}
+
+/// Asks the selector itself, so that a wrong word is found when the file is read.
+void check_selector(TableReader& reader, const GroupConfig& group) {
+    std::vector<multipath::PathArguments> words;
+    for (const GroupPath& path : group.paths) words.push_back(path.selector_words());
+    const auto made = multipath::make_selector(group.selector, group.selector_arguments, words);
+    if (!made) reader.problem("selector", made.error().message);
 }
 
 void read_group(TableReader& reader, const std::string& selector, MapConfig& map, Draft& draft) {
     GroupConfig group;
     group.name = reader.text("name").value_or("");
     group.selector = read_selector(reader).value_or(selector);
+    group.selector_arguments = read_words(reader, "selector_arguments");
     if (!reader.has("paths"))
         reader.problem("paths", "is missing; expected an array of names of paths");
     const toml::array* paths = reader.array("paths", "names of paths");
@@ -43,9 +76,11 @@ void read_group(TableReader& reader, const std::string& selector, MapConfig& map
         const std::string place = fmt::format("{}[{}]", reader.full_name("paths"), at + 1);
         std::optional<GroupPath> path = read_group_path(node, reader, place);
         if (!path) continue;
-        if (path->weight && group.selector != "service-time")
+        if (path->weight && group.selector != "service-time") {
             reader.problems().add(line_of(node), place,
                                   "weight belongs to the selector service-time only");
+            path->weight.reset();
+        }
         const auto [use, first] = draft.path_use_lines.emplace(path->path, line_of(node));
         if (first)
             group.paths.push_back(std::move(*path));
@@ -55,6 +90,7 @@ void read_group(TableReader& reader, const std::string& selector, MapConfig& map
                 fmt::format("path '{}' is in a group already (line {})", path->path, use->second));
     }
     reader.finish();
+    check_selector(reader, group);
     map.groups.push_back(std::move(group));
 }
 

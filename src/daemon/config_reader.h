@@ -78,6 +78,9 @@ class TableReader {
         return std::nullopt;
     }
 
+    /// One of `words`.
+    std::optional<std::string> one_of(std::string_view key, const std::vector<std::string>& words);
+
     bool has(std::string_view key) const { return table_.contains(key); }
     /// The node of `key`, which becomes known; nullptr when it is missing.
     const toml::node* node(std::string_view key);
@@ -95,7 +98,6 @@ class TableReader {
 
   private:
     void wrong_type(std::string_view key, const toml::node& node, std::string_view expected);
-    std::optional<std::string> one_of(std::string_view key, const std::vector<std::string>& words);
 
     const toml::table& table_;
     std::string name_;

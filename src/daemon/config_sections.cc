@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "base/units.h"
+#include "multipath/selector.h"
 
 namespace braidway::daemon {
 namespace {
@@ -117,8 +118,7 @@ std::optional<NoPathConfig> read_no_path(TableReader& reader) {
 }
 
 std::optional<std::string> read_selector(TableReader& reader) {
-    return reader.choice<std::string>(
-        "selector", {{"service-time", "service-time"}, {"round-robin", "round-robin"}});
+    return reader.one_of("selector", multipath::selector_names());
 }
 
 bool power_of_two(TableReader& reader, std::string_view key, uint64_t value) {

@@ -29,11 +29,12 @@ map::MapConfig map_config(const MapConfig& config, const std::vector<PathUnit*>&
     for (const GroupConfig& group : config.groups) {
         multipath::GroupSpec& spec = made.table.groups.emplace_back();
         spec.selector = group.selector;
+        spec.selector_arguments = group.selector_arguments;
         for (const GroupPath& path : group.paths) {
             multipath::PathSpec& place = spec.paths.emplace_back();
             place.name = path.path;
             place.up = units[next++]->works();
-            if (path.weight) place.arguments = {"1", std::to_string(*path.weight)};
+            place.arguments = path.selector_words();
         }
     }
     return made;

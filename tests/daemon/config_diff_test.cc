@@ -81,6 +81,16 @@ TEST(ConfigDiff, APathAddedToAMapChangesItsGroups) {
     EXPECT_FALSE(found.maps_changed[0].no_path);
 }
 
+TEST(ConfigDiff, OtherWordsForASelectorChangeTheGroups) {
+    for (const char* groups : {"[{ selector_arguments = [1], paths = [\"a1\", \"a2\"] }]",
+                               "[{ paths = [{ path = \"a1\", arguments = [1, 50] }, \"a2\"] }]"}) {
+        const ConfigDiff found =
+            diff(base, replaced(base, "[{ paths = [\"a1\", \"a2\"] }]", groups));
+        ASSERT_EQ(found.maps_changed.size(), 1u) << groups;
+        EXPECT_TRUE(found.maps_changed[0].groups) << groups;
+    }
+}
+
 TEST(ConfigDiff, AnotherDeviceIsAnotherPath) {
     const ConfigDiff found = diff(base, replaced(base, "\"zero:1G\"", "\"zero:2G\""));
     EXPECT_THAT(found.paths_replaced, ElementsAre("a1"));

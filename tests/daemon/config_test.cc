@@ -82,6 +82,45 @@ nbd = ["unix:/run/braidway/db.sock", "tcp:127.0.0.1:10809"]
     EXPECT_EQ(config.map_of_path("y"), nullptr);
 }
 
+TEST(Config, EverySelectorIsReadWithItsArguments) {
+    const Config config = good(R"(
+[path.a1]
+device = "zero:1G"
+[path.a2]
+device = "zero:1G"
+[path.b1]
+device = "zero:1G"
+[path.b2]
+device = "zero:1G"
+[path.c1]
+device = "zero:1G"
+[path.d1]
+device = "zero:1G"
+[path.e1]
+device = "zero:1G"
+[map.db]
+selector = "queue-length"
+groups = [
+    { selector = "io-affinity", paths = [{ path = "a1", arguments = ["f"] }, { path = "a2", arguments = ["f0"] }] },
+    { selector = "historical-service-time", selector_arguments = [900, 2], paths = ["b1"] },
+    { selector = "round-robin-count", paths = [{ path = "b2", arguments = [100, 1048576] }] },
+    { selector = "latency", paths = ["c1"] },
+    { paths = ["d1"] },
+    { selector = "service-time", paths = [{ path = "e1", weight = 7 }] },
+]
+)");
+    const std::vector<GroupConfig>& groups = config.maps.at(0).groups;
+    ASSERT_EQ(groups.size(), 6u);
+    using Words = std::vector<std::string>;
+    EXPECT_EQ(groups[0].paths[1].selector_words(), Words{"f0"});
+    EXPECT_EQ(groups[1].selector_arguments, (Words{"900", "2"}));
+    EXPECT_EQ(groups[2].paths[0].selector_words(), (Words{"100", "1048576"}));
+    EXPECT_EQ(groups[3].selector, "latency");
+    EXPECT_EQ(groups[3].paths[0].selector_words(), Words{});
+    EXPECT_EQ(groups[4].selector, "queue-length");
+    EXPECT_EQ(groups[5].paths[0].selector_words(), (Words{"1", "7"}));
+}
+
 TEST(Config, DefaultsAreThoseOfTheLimits) {
     const Config config = good(small_file + "nbd = [\"/run/db.sock\"]\n");
     EXPECT_EQ(config.api.socket, "/run/braidway/api.sock");
@@ -337,7 +376,32 @@ const BadFile bad_files[] = {
     {"SelectorTypo",
      map_file("groups = [{ selector = \"round_robin\", paths = [\"a1\"] }]"),
      {"/etc/b.toml:4: map.db.groups[1].selector: 'round_robin' is unknown (did you mean "
-      "'round-robin'?); expected one of \"service-time\", \"round-robin\""}},
+      "'round-robin'?); expected one of \"round-robin\", \"queue-length\", \"service-time\", "
+      "\"historical-service-time\", \"io-affinity\", \"round-robin-count\", \"latency\""}},
+    {"SelectorArguments",
+     map_file("groups = [{ selector_arguments = [1024], selector = \"historical-service-time\", "
+              "paths = [\"a1\"] }]"),
+     {"/etc/b.toml:4: map.db.groups[1].selector: path selector constructor failed: "
+      "historical-service-time: base_weight '1024': expected a whole number from 0 to 1023"}},
+    {"PathArguments",
+     map_file("groups = [{ paths = [{ path = \"a1\", arguments = [1, \"50x\"] }] }]"),
+     {"/etc/b.toml:4: map.db.groups[1].selector: service-time ps: invalid throughput value: path "
+      "1: relative_throughput '50x': expected a whole number from 0 to 100"}},
+    {"PathArgumentsMissing",
+     map_file("groups = [{ selector = \"io-affinity\", paths = [\"a1\"] }]"),
+     {"/etc/b.toml:4: map.db.groups[1].selector: io-affinity ps: invalid number of arguments: path "
+      "1: 0 words, expected one: a CPU mask such as ff"}},
+    {"ArgumentsThatAreNoWords",
+     map_file("groups = [{ selector_arguments = [[1]], paths = [{ path = \"a1\", arguments = "
+              "1 }] }]"),
+     {"/etc/b.toml:4: map.db.groups[1].selector_arguments: expected words or whole numbers, such "
+      "as [1, 50]",
+      "/etc/b.toml:4: map.db.groups[1].paths[1].arguments: is a whole number; expected an array of "
+      "words or whole numbers, such as [1, 50]"}},
+    {"ArgumentsBesideWeight",
+     map_file("groups = [{ paths = [{ path = \"a1\", weight = 50, arguments = [1] }] }]"),
+     {"/etc/b.toml:4: map.db.groups[1].paths[1].arguments: stands beside weight; expected one of "
+      "them"}},
     {"WeightOutOfRange",
      map_file("groups = [{ paths = [{ path = \"a1\", weight = 101 }] }]"),
      {"/etc/b.toml:4: map.db.groups[1].paths[1].weight: 101 is out of range; expected a whole "
