@@ -101,11 +101,12 @@ void Measure::take(int64_t sample_ns, uint32_t others, bool found_idle, Duration
 
 class Latency final : public Selector {
   public:
-    explicit Latency(std::vector<Path> paths)
+    Latency(std::vector<Path> paths, bool kernel_strict)
         : paths_(std::move(paths)),
           measures_(paths_.size() * size_classes),
           expected_ns_(paths_.size()),
-          up_(static_cast<Index>(paths_.size())) {
+          up_(static_cast<Index>(paths_.size())),
+          kernel_strict_(kernel_strict) {
         for (Index path = 0; path < paths_.size(); ++path) up_.push_back(path);
     }
 
@@ -147,6 +148,7 @@ class Latency final : public Selector {
     std::vector<int64_t> expected_ns_;  ///< For one choice; 0 = nothing known.
     IndexList up_;
     uint32_t picks_since_look_ = 0;
+    bool kernel_strict_;
 
     Measure& measure(size_t size, Index path) { return measures_[size * paths_.size() + path]; }
     Index choose(size_t size, Instant now);
@@ -160,7 +162,8 @@ bool is_due(const Measure& measure, Instant now) {
 }
 
 Selector::Index Latency::choose(size_t size, Instant now) {
-    const bool may_look = ++picks_since_look_ >= picks_between_looks;
+    const bool may_look = picks_since_look_ >= picks_between_looks;
+    if (!may_look) ++picks_since_look_;
     int64_t best_ns = INT64_MAX;
     bool unknown = false;
     for (Index path = up_.front(); path != up_.end(); path = up_.after(path)) {
@@ -209,8 +212,8 @@ void Latency::started(Index path, uint64_t length_bytes, Instant now) {
 
 void Latency::ended(Index path, uint64_t length_bytes, Instant started_at, Instant now) {
     Path& state = paths_[path];
-    DEBUG_CHECK(state.in_flight > 0, "more ended than started");
-    --state.in_flight;
+    DEBUG_CHECK(kernel_strict_ || state.in_flight > 0, "more ended than started");
+    if (state.in_flight > 0) --state.in_flight;
     state.last_answer = now;
     state.last_class = size_class(length_bytes);
     const bool found_idle = state.idle_sample_out && started_at == state.busy_since;
@@ -242,14 +245,14 @@ void Latency::append_state(std::vector<uint64_t>& state) const {
 
 Result<std::unique_ptr<Selector>> make_latency(const PathArguments&,
                                                const std::vector<PathArguments>& paths,
-                                               const SelectorOptions&) {
+                                               const SelectorOptions& options) {
     std::vector<Path> states(paths.size());
     for (size_t path = 0; path < paths.size(); ++path) {
         const auto count = read_only_repeat_count(selector_name, path, paths[path]);
         if (!count) return std::unexpected(count.error());
         states[path].repeat_count = *count;
     }
-    return std::make_unique<Latency>(std::move(states));
+    return std::make_unique<Latency>(std::move(states), options.kernel_strict);
 }
 
 }  // namespace braidway::multipath

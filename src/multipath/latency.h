@@ -16,7 +16,7 @@ namespace braidway::multipath {
 /// A path with q I/Os in flight is expected to answer the next one after
 ///     q <= load:  idle + (latency - idle) * q / load
 ///     q >  load:  latency * (q + 1) / (load + 1)
-///     but not before it has answered anything: at least as long as it has been silent by now.
+/// and after no less than the time for which it has let I/Os wait without any answer.
 /// The first line joins the two loads that were seen, so a path that serves many I/Os at a time
 /// costs little more for each, and one that serves them one by one costs q times as much. Beyond
 /// what was seen, the second line takes a path to be saturated until it shows otherwise. An average
@@ -30,11 +30,12 @@ namespace braidway::multipath {
 /// slow: up to 8 KiB, 64 KiB, 512 KiB, and above.
 ///
 /// A path of which nothing is known yet, a reinstated one too, gets one I/O of each class at once;
-/// until it has answered it counts as no better than the best, divided among what it has in
-/// flight. A path that nobody used for 32 of its latencies (10 s at most) is looked at again with
-/// one I/O, whose answer then counts alone. Such looks are at most one I/O in 32, and a bad path is
-/// busy with them 1/32 of the time at most. Shapes:  per path: [repeat_count], read and shown as in
-/// round-robin. Units:   nanoseconds in whole numbers; a latency is taken to be 18 minutes at most.
+/// until it has answered it counts as no better than the best, times what it has in flight. A path
+/// that nobody used for 32 of its latencies (10 s at most) is looked at again with one I/O, whose
+/// answer then counts alone. Such looks are at most one I/O in 32, and a bad path is busy with them
+/// 1/32 of the time at most.
+/// Shapes:  per path: [repeat_count], read and shown as in round-robin.
+/// Units:   nanoseconds in whole numbers; a latency is taken to be 18 minutes at most.
 /// Source:  our own; the product of latency and outstanding I/Os as in "peak EWMA" balancers, made
 ///          to tell parallel paths from serial ones.
 Result<std::unique_ptr<Selector>> make_latency(const PathArguments& group,

@@ -197,6 +197,20 @@ TEST_P(AnySelector, HasAnotherStateAfterItsPathsChanged) {
     EXPECT_NE(before, after);
 }
 
+TEST_P(AnySelector, BearsIosThatEndTwiceWhenStrict) {
+    const auto selector = std::move(make_selector(GetParam(), {}, words_for(GetParam(), 2),
+                                                  {.kernel_strict = true, .node_of_cpu = {}})
+                                        .value());
+    for (int at = 0; at < 100; ++at) {
+        const Instant now{1000 * at};
+        const auto picked = selector->pick({.length_bytes = 4096}, now);
+        ASSERT_TRUE(picked.has_value());
+        selector->started(*picked, 4096, now);
+        selector->ended(*picked, 4096, now, now);
+        if (at % 10 == 0) selector->ended(*picked, 4096, now, now);
+    }
+}
+
 TEST_P(AnySelector, TakesOverWhatIsInFlight) {
     const auto selector = make(GetParam(), 2);
     selector->carry_over(0, 2, 8192);
