@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/units.h"
+#include "daemon/numa.h"
 
 namespace braidway::daemon {
 namespace {
@@ -23,6 +24,7 @@ map::MapConfig map_config(const MapConfig& config, const std::vector<PathUnit*>&
     made.table.initial_group = config.initial_group;
     made.table.attempts_max = config.attempts_max;
     made.table.no_path = {.queue = config.no_path.queue, .timeout = config.no_path.timeout};
+    made.table.node_of_cpu = node_of_cpu();
     made.held_requests_max = config.held_requests_max;
     made.held_bytes_max = config.held_bytes_max;
     size_t next = 0;

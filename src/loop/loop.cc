@@ -2,6 +2,7 @@
 // What the backends have in common: the order of a turn, the ready list, messages, stopping.
 #include "loop/loop.h"
 
+#include <sched.h>
 #include <sys/uio.h>
 
 #include <algorithm>
@@ -188,13 +189,23 @@ void Loop::at_turn_end(TurnEnd& hook) {
 Instant Loop::now() {
     if (!now_known_) {
         now_ = read_clock();
+        cpu_ = read_cpu();
         now_known_ = turning_;
     }
     return now_;
 }
 
+uint32_t Loop::cpu() {
+    now();
+    return cpu_;
+}
+
 Instant Loop::read_clock() const {
     return monotonic_now();
+}
+
+uint32_t Loop::read_cpu() const {
+    return static_cast<uint32_t>(std::max(::sched_getcpu(), 0));
 }
 
 void Loop::post(Message& message) {

@@ -137,6 +137,8 @@ class Loop {
     // --- time ---
     /// The time at the beginning of this turn (read once, when first asked for).
     Instant now();
+    /// The CPU that the lane ran on when now() was read for this turn.
+    uint32_t cpu();
     void arm(Timer& timer, Instant deadline) { timers_.arm(timer, deadline); }
     void arm_after(Timer& timer, Duration delay) { timers_.arm(timer, now() + delay); }
     void disarm(Timer& timer) { timers_.disarm(timer); }
@@ -178,6 +180,8 @@ class Loop {
     virtual void wake() = 0;
     /// The time that now() is; a simulation has a clock of its own.
     virtual Instant read_clock() const;
+    /// The CPU that cpu() is.
+    virtual uint32_t read_cpu() const;
 
     /// Says that the lane is about to sleep, so that others call wake(). False when something has
     /// come meanwhile and it must not.
@@ -213,6 +217,7 @@ class Loop {
     IntrusiveList<Operation> ready_;
     IntrusiveList<TurnEnd> turn_ends_;
     Instant now_;
+    uint32_t cpu_ = 0;
     bool now_known_ = false;
     bool turning_ = false;
     uint32_t in_flight_ = 0;

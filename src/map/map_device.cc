@@ -96,7 +96,9 @@ void MapDevice::start(block::Request& request) {
 }
 
 void MapDevice::dispatch(block::Request& request, uint32_t attempts) {
-    const Route route = brain_->route(request.shape(), loop_.now(), attempts);
+    IoShape shape = request.shape();
+    shape.cpu = loop_.cpu();
+    const Route route = brain_->route(shape, loop_.now(), attempts);
     switch (route.kind) {
         case Route::Kind::path:
             take_actions();

@@ -33,6 +33,7 @@ class VirtualLoop final : public loop::Loop {
 
   protected:
     Instant read_clock() const override { return clock_; }
+    uint32_t read_cpu() const override { return 0; }
     void start(loop::Operation& operation) override;
     void wait(bool block, Instant deadline) override;
     void wake() override {}

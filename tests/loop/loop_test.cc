@@ -2,6 +2,8 @@
 // Long because: what a loop promises without the kernel, for both backends.
 #include "loop/loop.h"
 
+#include <unistd.h>
+
 #include <atomic>
 #include <deque>
 #include <thread>
@@ -21,6 +23,10 @@ TEST_P(LoopTurns, SaysWhatItIsBuiltOn) {
     EXPECT_EQ(loop_->backend(), GetParam());
     EXPECT_NE(loop_->description().find(GetParam() == Backend::epoll ? "epoll" : "io_uring"),
               std::string_view::npos);
+}
+
+TEST_P(LoopTurns, KnowsTheCpuThatItRunsOn) {
+    EXPECT_LT(loop_->cpu(), static_cast<uint32_t>(::sysconf(_SC_NPROCESSORS_CONF)));
 }
 
 TEST_P(LoopTurns, CompleteSoonRunsLaterAndBeforeSleeping) {
