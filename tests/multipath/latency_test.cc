@@ -32,6 +32,14 @@ TEST(Latency, SharesIoEvenlyBetweenEqualPaths) {
     }
 }
 
+TEST(Latency, TakesTurnsBetweenPathsThatAreNearlyEqual) {
+    SelectorWorld world = world_of({{.delay = 1000us}, {.delay = 1080us}, {.delay = 1300us}});
+    world.run(3000, 1);
+    EXPECT_NEAR(world.share(0), 0.49, 0.02);
+    EXPECT_NEAR(world.share(1), 0.49, 0.02);
+    EXPECT_LT(world.share(2), 0.04) << "not near enough";
+}
+
 TEST(Latency, SpreadsTheFirstIosOverPathsItKnowsNothingOf) {
     const auto selector = make(3);
     std::vector<uint32_t> picked;
@@ -115,6 +123,20 @@ TEST(Latency, LeavesAPathThatFallsSilentBeforeItAnswers) {
     world.run(1000, 16);
     EXPECT_LT(world.count(0), 12u);
     EXPECT_EQ(world.count(0) + world.count(1), 1000u) << "the other one goes on";
+}
+
+TEST(Latency, TakesAPathToBeAsSlowAsItHasBeenSilent) {
+    const auto selector = make(2);
+    for (const uint32_t path : {0, 1}) {
+        selector->started(path, 4096, Instant{0});
+        selector->ended(path, 4096, Instant{0}, Instant{path == 0 ? 1'000'000 : 20'000'000});
+    }
+    const Instant start{20'000'000};
+    EXPECT_EQ(selector->pick({.length_bytes = 4096}, start), 0u);
+    selector->started(0, 4096, start);
+    EXPECT_EQ(selector->pick({.length_bytes = 4096}, start + 10ms), 0u);
+    EXPECT_EQ(selector->pick({.length_bytes = 4096}, start + 25ms), 1u);
+    selector->ended(0, 4096, start, start + 25ms);
 }
 
 TEST(Latency, TellsAParallelPathFromASerialOne) {
