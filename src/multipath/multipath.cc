@@ -24,7 +24,9 @@ Route Multipath::route(const IoShape& io, Instant now, uint32_t attempts) {
         if (id == no_path) return without_path();
         if (initialising_ || init_required_) [[unlikely]] {
             start_activations(now);
-            return {.kind = Route::Kind::hold, .ticket = {}};
+            // The kernel's request mode stops its queue for a suspension and leaves them there.
+            const bool defer = strict_ && !bio_ && suspension_ == Suspension::suspending;
+            return {.kind = defer ? Route::Kind::defer : Route::Kind::hold, .ticket = {}};
         }
         const uint32_t entry = order_[id];
         Path& path = entries_[entry];

@@ -203,6 +203,7 @@ class Multipath {
     Duration init_delay_{};
     uint32_t activations_ = 0;  ///< Waiting or running, over all paths.
     Instant activation_deadline_;
+    Instant activation_event_at_;  ///< When an answer last raised an event.
 
     Suspension suspension_ = Suspension::running;
     bool noflush_ = false;

@@ -85,7 +85,13 @@ void Multipath::path_activated(Path& path, HandlerResult result, const std::stri
         action.result = result;
         action.reason = reason;
     }
+    const uint32_t before = events_;
     const bool failed = take_activation_result(path, result, now);
+    if (events_ != before) {
+        // Answers that come at once are told together, as in the kernel.
+        if (activation_event_at_ == now) events_ = before;
+        activation_event_at_ = now;
+    }
     if (failed && path.id == current_path_) leave_group();
     // Also in a disabled group: the handler takes the disabling back.
     if (!failed && !init_required_) groups_[path.group - 1].disabled = false;

@@ -64,17 +64,17 @@ void Multipath::fail_if_no_path() {
 
 // --- suspension ---------------------------------------------------------------------------------
 
-/// What is held either ends now, because without queue_if_no_path it finds no path, or waits for
-/// the resume: with noflush; in the kernel's request mode always.
+/// What is held for want of a path either ends now, because queue_if_no_path is taken away, or with
+/// noflush waits for the resume.
 void Multipath::suspend(bool noflush) {
     suspension_ = Suspension::suspending;
     noflush_ = noflush;
-    if (!noflush || (strict_ && bio_)) {
+    const bool queue_taken = !noflush || (strict_ && bio_);
+    if (queue_taken) {
         if (queue_ || !saved_queue_) saved_queue_ = queue_;
         queue_ = false;
     }
-    const bool defer = strict_ ? !bio_ : noflush;
-    tell(defer ? Action::Kind::defer_held : Action::Kind::run_held);
+    tell(!queue_taken ? Action::Kind::defer_held : Action::Kind::run_held);
 }
 
 /// No request is on a path; activations may still run, but none starts any more.

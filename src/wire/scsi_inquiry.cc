@@ -98,10 +98,10 @@ std::optional<std::span<const std::byte>> vpd_contents(std::span<const std::byte
 
 std::vector<std::byte> vpd_data(uint8_t page, std::span<const std::byte> contents) {
     CHECK(contents.size() <= UINT16_MAX, "a page's length is told in 16 bits");
-    std::vector<std::byte> data(vpd_header_bytes);
+    std::vector<std::byte> data(vpd_header_bytes + contents.size());
     data[1] = std::byte{page};
     store_big(data.data() + 2, static_cast<uint16_t>(contents.size()));
-    data.insert(data.end(), contents.begin(), contents.end());
+    std::ranges::copy(contents, data.begin() + vpd_header_bytes);
     return data;
 }
 

@@ -21,17 +21,11 @@ void Client::next() {
         const uint64_t room = work_.offset < size ? size - work_.offset : 0;
         const uint64_t count = std::min(work_.count, room);
         if (count > 0) {
-            memory_.assign(count * sector_bytes, std::byte{work_.pattern});
-            data_ = {memory_.data(), memory_.size()};
-            request_.reset();
-            request_.op = work_.kind == 'w' ? IoOp::write : IoOp::read;
-            request_.offset_bytes = work_.offset * sector_bytes;
-            request_.length_bytes = memory_.size();
-            request_.data = {&data_, 1};
-            if (work_.kind != 'w') std::ranges::fill(memory_, std::byte{0});
-            request_.push(*this);
-            device_.submit(request_);
-            return;
+            const uint8_t before = work_.kind == 'w' ? work_.pattern : 0;
+            memory_.assign(count * sector_bytes, std::byte{before});
+            sent_ = 0;
+            status_ = IoStatus::ok;
+            return send_request();
         }
         const bool past_end = work_.count > 0;
         ++results_[!past_end ? "ok" : work_.kind == 'w' ? "ENOSPC" : "short"];
@@ -39,9 +33,24 @@ void Client::next() {
     }
 }
 
+void Client::send_request() {
+    const uint64_t sectors = std::min(memory_.size() / sector_bytes - sent_, work_.request_max);
+    data_ = {memory_.data() + sent_ * sector_bytes, sectors * sector_bytes};
+    request_.reset();
+    request_.op = work_.kind == 'w' ? IoOp::write : IoOp::read;
+    request_.offset_bytes = (work_.offset + sent_) * sector_bytes;
+    request_.length_bytes = data_.iov_len;
+    request_.data = {&data_, 1};
+    request_.push(*this);
+    sent_ += sectors;
+    device_.submit(request_);
+}
+
 void Client::completed(block::Request& request) {
     request.pop();
-    ++results_[result(request.status())];
+    if (status_ == IoStatus::ok) status_ = request.status();
+    if (sent_ * sector_bytes < memory_.size()) return send_request();
+    ++results_[result(status_)];
     --left_;
     next();
 }

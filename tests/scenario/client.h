@@ -17,6 +17,8 @@ struct Work {
     uint64_t count = 0;
     unsigned times = 1;
     uint8_t pattern = 0xa5;
+    /// The block layer cuts larger I/Os into requests of so much.
+    uint64_t request_max = UINT64_MAX;
 };
 
 /// Does one piece of work on a device, as a program that opened it O_DIRECT would.
@@ -33,12 +35,15 @@ class Client final : private block::CompletionStage {
 
   private:
     void next();
+    void send_request();
     void completed(block::Request& request) override;
     std::string result(IoStatus status) const;
 
     block::BlockDevice& device_;
     Work work_;
     unsigned left_;
+    uint64_t sent_ = 0;               ///< Sectors of the I/O under way.
+    IoStatus status_ = IoStatus::ok;  ///< Of the I/O under way, so far.
     std::map<std::string, unsigned> results_;
     std::vector<std::byte> memory_;
     iovec data_{};

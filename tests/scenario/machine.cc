@@ -25,6 +25,9 @@ constexpr std::string_view attached_handler = "alua";
 constexpr Duration activation_time = 10ms;
 /// Long enough for whatever a suspension waits for, delayed activations too.
 constexpr Duration suspension_patience = 200s;
+/// Numbers of the devices: of the dm-linear ones, of SCSI disks.
+constexpr unsigned dm_major = 254;
+constexpr unsigned sd_major = 8;
 constexpr unsigned minors_per_disk = 16;
 
 /// MAJOR:MINOR and nothing behind it.
@@ -68,18 +71,25 @@ Machine::~Machine() {
 
 // --- names --------------------------------------------------------------------------------------
 
+std::string Machine::device_of(const std::string& path) const {
+    const auto found = paths_.find(path);
+    if (found == paths_.end()) return path;
+    return backing_ == Backing::bio
+               ? fmt::format("{}:{}", dm_major, found->second.number)
+               : fmt::format("{}:{}", sd_major, found->second.number * minors_per_disk);
+}
+
 /// The path that `name` stands for, or an empty string for a block device that is none.
 /// Errors: the kernel's when it looks a name up.
 Result<std::string> Machine::find_device(std::string_view name) const {
-    if (paths_.contains(name)) return std::string(name);
     const auto path_number = [&](unsigned number) {
         return number < names_.size() ? names_[number] : std::string();
     };
     if (const auto number = device_number(name)) {
         const auto [major, minor] = *number;
         if (major >= 1u << 12 || minor >= 1u << 20) return fail("no such number", EOVERFLOW);
-        if (backing_ == Backing::bio && major == 254) return path_number(minor);
-        if (backing_ == Backing::mq && major == 8 && minor % minors_per_disk == 0)
+        if (backing_ == Backing::bio && major == dm_major) return path_number(minor);
+        if (backing_ == Backing::mq && major == sd_major && minor % minors_per_disk == 0)
             return path_number(minor / minors_per_disk);
         return std::string();
     }
@@ -235,9 +245,11 @@ void Machine::activate(uint32_t path) {
     activation.path = path;
     const std::string& name = map_->members()[path].path->name();
     const bool offline = paths_.find(name)->second.device->offline();
+    activation.device = paths_.find(name)->second.device;
     activation.result = offline ? HandlerResult::device_offlined : HandlerResult::ok;
     activation.fire = [](loop::Timer& timer, Instant) {
         auto& self = *static_cast<Activation*>(timer.owner);
+        if (self.result == HandlerResult::ok) self.device->learn_access_state();
         if (self.machine->map_ != nullptr)
             self.machine->map_->path_activated(self.path, self.result, "");
     };

@@ -25,6 +25,8 @@ class Machine final : private map::MapObserver, private map::Activator {
     Machine(Backing backing, const std::vector<std::string>& paths, uint64_t size_sectors);
     ~Machine();
 
+    /// The number of a path's device, as tables and messages have it; what is no path stays.
+    std::string device_of(const std::string& path) const;
     Result<void> create(const std::string& table);
     Result<void> load(const std::string& table);
     Result<void> suspend(bool noflush);
@@ -54,6 +56,7 @@ class Machine final : private map::MapObserver, private map::Activator {
     struct Activation : loop::Timer {
         Machine* machine = nullptr;
         uint32_t path = 0;
+        PathDevice* device = nullptr;
         multipath::HandlerResult result{};
     };
 

@@ -64,13 +64,13 @@ class Scenario:
         if c.random() < 0.6:
             features.append(c.choice(["queue_if_no_path", "queue_if_no_path", "QUEUE_IF_NO_PATH"]))
         if c.random() < 0.12:
-            features += ["pg_init_retries", c.choice(["1", "3", "50", "51", "0", "07"])]
+            features += ["pg_init_retries", c.choice(["1", "3", "50", "07"] + (["51", "0"] if c.random() < 0.2 else []))]
         if c.random() < 0.12:
-            features += ["pg_init_delay_msecs", c.choice(["0", "500", "2000", "60000", "60001"])]
+            features += ["pg_init_delay_msecs", c.choice(["0", "500", "2000", "1000"] + (["60001"] if c.random() < 0.1 else []))]
         if c.random() < (0.6 if self.mq else 0.1):
             features.append("retain_attached_hw_handler")
         if self.mq and c.random() < 0.2:
-            features += ["queue_mode", c.choice(["bio", "mq", "rq", "xx"])]
+            features += ["queue_mode", c.choice(["bio", "mq", "rq", "rq", "bio", "mq", "xx"])]
         if c.random() < 0.04:
             features.append(c.choice(["no_such_feature", "pg_init_retries", "queue_if_no_path"]))
         c.shuffle(features) if c.random() < 0.1 else None
@@ -78,8 +78,8 @@ class Scenario:
         if features:
             self.say("features " + " ".join(features))
         if c.random() < (0.4 if self.mq else 0.06):
-            self.say("hwhandler " + c.choice(["1 alua", "1 alua", "1 alua", "2 alua 1", "2 alua x", "1 emc", "1 nosuch",
-                                              "0"]))
+            self.say("hwhandler " + c.choice(["1 alua"] * 6 + ["2 alua 1", "2 alua 0", "1 emc", "0"] +
+                                             (["2 alua x", "1 nosuch"] if c.random() < 0.2 else [])))
         groups = c.choice([1, 2, 2, 2, 2, 3])
         paths = list(self.paths)
         if c.random() < 0.2:
@@ -105,8 +105,8 @@ class Scenario:
         c = self.chance
         if selector == "service-time" and c.random() < 0.7:
             return "%s:%s:%s" % (path, c.choice(["1", "1", "0", "5"]), c.choice(["1", "1", "2", "4", "0", "100", "50"]))
-        if c.random() < 0.15:
-            return "%s:%s" % (path, c.choice(["1", "0", "4", "100", "4294967297", "01", "-1", "x"]))
+        if c.random() < 0.1:
+            return "%s:%s" % (path, c.choice(["1", "0", "4", "100", "4294967297", "01"] + (["-1", "x"] if c.random() < 0.2 else [])))
         return path
 
     # --- I/O
@@ -266,7 +266,7 @@ def main():
     os.makedirs(options.folder, exist_ok=True)
     for number in range(options.count):
         chance = random.Random("%d/%d" % (options.seed, number))
-        mq = number % 4 == 3
+        mq = number % 3 == 2
         program = Program(options.program)
         scenario = Scenario(program, chance, mq)
         scenario.make()

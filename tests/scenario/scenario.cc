@@ -40,14 +40,22 @@ std::string outcome(const Result<void>& result) {
     return fmt::format("refused {}", ::strerrorname_np(result.error().code));
 }
 
+/// What the guest's block layer sends at once, in sectors: SCSI's limit; else what 256 pages hold,
+/// which are 4 KiB where the program wrote to them one by one.
+uint64_t request_max(Backing backing, char kind) {
+    if (backing == Backing::mq) return 2560;
+    return kind == 'w' ? 2048 : 4096;
+}
+
 /// `words` from `at`: KIND OFFSET COUNT [xTIMES].
-Work read_work(const Words& words, size_t at) {
+Work read_work(Backing backing, const Words& words, size_t at) {
     Work work;
     work.kind = words.at(at)[0];
     work.offset = std::stoull(words.at(at + 1));
     work.count = std::stoull(words.at(at + 2));
     if (words.size() > at + 3)
         work.times = static_cast<unsigned>(std::stoul(words[at + 3].substr(1)));
+    work.request_max = request_max(backing, work.kind);
     return work;
 }
 
@@ -143,14 +151,19 @@ std::string Scenario::carry_out(const Words& words, Words& extra) {
         return "ok";
     }
     if (word == "message") return outcome(machine_->message(rest));
-    for (const char* known : {"fail_path", "reinstate_path", "switch_group", "disable_group",
-                              "enable_group", "queue_if_no_path", "fail_if_no_path"})
+    if (word == "fail_path" || word == "reinstate_path") {
+        Words message{word};
+        for (const std::string& path : rest) message.push_back(machine_->device_of(path));
+        return outcome(machine_->message(message));
+    }
+    for (const char* known :
+         {"switch_group", "disable_group", "enable_group", "queue_if_no_path", "fail_if_no_path"})
         if (word == known) return outcome(machine_->message(words));
     return fmt::format("! RuntimeError: unknown step: {}", fmt::join(words, " "));
 }
 
 std::string Scenario::do_io(const Words& words) {
-    Work work = read_work(words, 1);
+    Work work = read_work(backing_, words, 1);
     if (machine_->map() == nullptr) return fmt::format("open-ENOENT:{}", work.times);
     Client& client = *clients_.emplace_back(std::make_unique<Client>(*machine_->map(), work));
     client.start();
@@ -160,7 +173,7 @@ std::string Scenario::do_io(const Words& words) {
 }
 
 std::string Scenario::start_background(const Words& words) {
-    Work work = read_work(words, 2);
+    Work work = read_work(backing_, words, 2);
     work.pattern = 0x5a;
     if (machine_->map() == nullptr) return fmt::format("open-ENOENT:{}", work.times);
     if (work.kind == 'v') work.kind = 'r';
@@ -214,7 +227,10 @@ std::string Scenario::table() const {
         for (const Words& path : group.paths) arguments = std::max(arguments, path.size() - 1);
         words.insert(words.end(), {group.selector, "0", std::to_string(group.paths.size()),
                                    std::to_string(arguments)});
-        for (const Words& path : group.paths) words.insert(words.end(), path.begin(), path.end());
+        for (const Words& path : group.paths) {
+            words.push_back(machine_->device_of(path[0]));
+            words.insert(words.end(), path.begin() + 1, path.end());
+        }
     }
     return fmt::format("{}", fmt::join(words, " "));
 }

@@ -24,16 +24,15 @@ PathDevice::PathDevice(loop::Loop& loop, std::vector<std::byte>& store, Backing 
 
 void PathDevice::set_fault(Fault fault, bool on) {
     faults_[static_cast<size_t>(fault)] = on;
+    // A SCSI device that is set running is scanned again.
+    if (fault == Fault::offline && !on) learn_access_state();
 }
 
-/// In the order in which the kernel looks: the state of the device, the handler's veto, the
-/// transport, the medium.
 IoStatus PathDevice::outcome() const {
     const auto has = [&](Fault fault) { return faults_[static_cast<size_t>(fault)]; };
-    if (has(Fault::error)) return IoStatus::io;
-    if (has(Fault::offline)) return IoStatus::offline;
-    if (standby_) return IoStatus::io;
-    if (has(Fault::transport)) return IoStatus::transport;
+    // To the block layer an offline device, a veto and DID_NO_CONNECT are all plain I/O errors.
+    if (has(Fault::error) || has(Fault::offline) || vetoed_ || has(Fault::transport))
+        return IoStatus::io;
     if (has(Fault::medium)) return IoStatus::medium;
     return IoStatus::ok;
 }

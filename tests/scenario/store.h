@@ -40,8 +40,9 @@ class PathDevice final : public block::BlockDevice {
 
     void set_fault(Fault fault, bool on);
     bool offline() const { return faults_[static_cast<size_t>(Fault::offline)]; }
-    /// Of the SCSI device: its target port group is in a state that takes no I/O.
-    bool standby() const { return standby_; }
+    /// The handler of the SCSI device has asked for its access state: from now on it lets no I/O
+    /// through to one that is standby. Until then it takes every state for optimized.
+    void learn_access_state() { vetoed_ = standby_; }
     /// Reads and writes that the path's statistics show.
     uint64_t ios() const { return ios_; }
 
@@ -54,6 +55,7 @@ class PathDevice final : public block::BlockDevice {
     block::Geometry geometry_;
     Backing backing_;
     bool standby_ = false;
+    bool vetoed_ = false;
     bool faults_[5] = {};
     uint64_t ios_ = 0;
 };
