@@ -219,6 +219,45 @@ TEST_F(Alua, SenseDataOfIoAreReadByTheTable) {
     EXPECT_EQ(handler.check_sense(99, 6, 0x2a, 0x06).kind, Kind::not_handled);
 }
 
+TEST_F(Alua, ARunThatBeginsInATransitionTestsFirst) {
+    handler.check_sense(0, 2, 0x04, 0x0a);
+    handler.ring();
+    ASSERT_EQ(handler.commands.size(), 1u);
+    EXPECT_EQ(handler.commands.front().cdb.opcode(), scsi::op_test_unit_ready);
+    handler.answer_one();
+    ASSERT_EQ(handler.commands.size(), 1u);
+    EXPECT_EQ(handler.commands.front().cdb.opcode(), scsi::op_maintenance_in);
+    handler.run();
+    EXPECT_EQ(handler->status_text(0), "group 1 optimized, explicit");
+}
+
+TEST_F(Alua, AReportThatMayBeOutdatedIsAskedForAgainBeforeAnybodyIsTold) {
+    handler->activate(0, handler.now);
+    handler.drain();
+    handler.ring();
+    ASSERT_EQ(handler.commands.size(), 1u);
+    handler.check_sense(0, 6, 0x2a, 0x06);  // While the report is under way.
+    handler.answer_one();
+    EXPECT_TRUE(handler.activated.empty());
+    ASSERT_EQ(handler.commands.size(), 1u);
+    handler.answer_one();
+    EXPECT_EQ(handler.activated.size(), 1u);
+    EXPECT_TRUE(handler.commands.empty());
+}
+
+TEST_F(Alua, WhatWasAnnouncedDuringARunThatFailsIsLookedAtAfterwards) {
+    handler->activate(0, handler.now);
+    handler.drain();
+    handler.ring();
+    array.set_group_state(0, 1, scsi::group_standby, handler.now);
+    handler.check_sense(0, 6, 0x2a, 0x06);
+    array.script(scsi::op_maintenance_in, transport_reply(ScsiTransport::timed_out));
+    handler.run();
+    ASSERT_EQ(handler.activated.size(), 1u);
+    EXPECT_EQ(handler.activated[0].result, HandlerResult::timed_out);
+    EXPECT_FALSE(handler.admits(0));
+}
+
 TEST_F(Alua, ManyUnitAttentionsLeadToFewReports) {
     const uint32_t before = reports();
     for (int n = 0; n < 100; ++n) handler.check_sense(n % 2, 6, 0x2a, 0x06);
