@@ -35,6 +35,8 @@ constexpr std::array routes{
     Route{Kind::enable_group, "POST", "maps", "enable-group", {"group", ""}},
     Route{Kind::queue_if_no_path, "POST", "maps", "queue-if-no-path", {}},
     Route{Kind::fail_if_no_path, "POST", "maps", "fail-if-no-path", {}},
+    Route{Kind::suspend_map, "POST", "maps", "suspend", {"noflush", ""}},
+    Route{Kind::resume_map, "POST", "maps", "resume", {}},
     Route{Kind::reload, "POST", "reload", "", {}},
 };
 
@@ -65,6 +67,9 @@ Result<void> read_member(Command& command, const std::string& key, const json& v
     if (key == "hold") {
         if (!value.is_boolean()) return fail("hold: expected true or false", EINVAL);
         command.hold = value.get<bool>();
+    } else if (key == "noflush") {
+        if (!value.is_boolean()) return fail("noflush: expected true or false", EINVAL);
+        command.noflush = value.get<bool>();
     } else if (key == "enabled") {
         if (!value.is_boolean()) return fail("enabled: expected true or false", EINVAL);
         command.enabled = value.get<bool>();
@@ -137,6 +142,7 @@ CommandRequest write_command(const Command& command) {
     if (route->area == "maps") request.path += fmt::format("/{}/{}", command.map, route->word);
     if (command.kind == Kind::set_layer) request.path += "/" + command.layer;
     if (command.hold) body["hold"] = true;
+    if (command.noflush) body["noflush"] = true;
     if (takes_group(command.kind)) body["group"] = command.group;
     if (command.enabled) body["enabled"] = *command.enabled;
     for (const Command::Parameter& each : command.parameters)

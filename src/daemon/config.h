@@ -141,6 +141,10 @@ struct MapConfig {
     uint32_t held_requests_max = limits::held_requests_default;
     uint64_t held_bytes_max = limits::held_bytes_default;
     uint32_t attempts_max = limits::attempts_max;
+    /// What becomes of writes whose answer was lost; multipath::FencePolicy.
+    std::optional<Duration> quiesce_time;
+    Duration fence_timeout = limits::fence_patience_default;
+    bool kernel_strict = false;
     bool read_only = false;
 };
 

@@ -97,10 +97,13 @@ void compare_maps(const Config& old_config, const Config& new_config, ConfigDiff
                                .no_path = before->no_path != map.no_path,
                                .held_limits = before->held_requests_max != map.held_requests_max ||
                                               before->held_bytes_max != map.held_bytes_max,
-                               .attempts_max = before->attempts_max != map.attempts_max,
+                               .retries = before->attempts_max != map.attempts_max ||
+                                          before->quiesce_time != map.quiesce_time ||
+                                          before->fence_timeout != map.fence_timeout,
+                               .kernel_strict = before->kernel_strict != map.kernel_strict,
                                .initial_group = before->initial_group != map.initial_group};
-        if (change.groups || change.no_path || change.held_limits || change.attempts_max ||
-            change.initial_group)
+        if (change.groups || change.no_path || change.held_limits || change.retries ||
+            change.kernel_strict || change.initial_group)
             diff.maps_changed.push_back(change);
     }
     for (const MapConfig& map : old_config.maps)

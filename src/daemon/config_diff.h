@@ -23,7 +23,8 @@ struct MapChange {
     bool groups = false;  ///< Which paths, in which groups and order, selectors or their words.
     bool no_path = false;
     bool held_limits = false;  ///< held_requests_max, held_bytes_max.
-    bool attempts_max = false;
+    bool retries = false;      ///< attempts_max, quiesce_time, fence_timeout.
+    bool kernel_strict = false;
     bool initial_group = false;  ///< Counts when groups are made anew only.
 };
 

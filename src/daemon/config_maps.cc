@@ -171,6 +171,12 @@ void read_map(TableReader& reader, const std::string& name, Draft& draft) {
         reader.size("held_bytes_max", 4096, uint64_t{1} << 40).value_or(map.held_bytes_max);
     map.attempts_max = static_cast<uint32_t>(
         reader.whole_number("attempts_max", 1, 1000).value_or(map.attempts_max));
+    map.quiesce_time = reader.duration("quiesce_time", limits::interval_min, limits::interval_max);
+    map.fence_timeout = reader.duration("fence_timeout", limits::interval_min, limits::interval_max)
+                            .value_or(map.fence_timeout);
+    if (map.quiesce_time && reader.has("fence_timeout"))
+        reader.problem("fence_timeout", "has no effect beside quiesce_time; leave one of them out");
+    map.kernel_strict = reader.boolean("kernel_strict").value_or(false);
     map.read_only = reader.boolean("read_only").value_or(false);
     draft.map_keys.push_back(read_inherited_keys(reader));
     reader.finish();

@@ -71,10 +71,13 @@ struct MapSnapshot {
     std::string no_path_policy;  ///< "60 s", "queue", "fail".
     bool queueing = false;       ///< Would hold I/O now if there were no path.
     bool no_path_expired = false;
+    std::string state;  ///< "running", "suspending", "suspended".
     uint32_t held_requests = 0;
     uint64_t held_bytes = 0;
     std::optional<Duration> held_age;  ///< Of the oldest held request.
     uint32_t in_flight = 0;
+    uint32_t fenced = 0;            ///< Writes that may still happen on a failed path, and wait.
+    uint32_t deferred = 0;          ///< Requests that wait for the end of a suspension.
     uint64_t retries = 0;           ///< Requests sent again after a path error.
     uint64_t held_ever = 0;         ///< Requests that were held at some time.
     uint64_t failed_to_client = 0;  ///< Requests answered with an error.
@@ -121,6 +124,8 @@ struct Command {
         enable_group,
         queue_if_no_path,
         fail_if_no_path,
+        suspend_map,
+        resume_map,
         set_layer,
         check_path,  ///< Check it now.
         reload,      ///< As SIGHUP.
@@ -133,8 +138,9 @@ struct Command {
     std::string path;
     std::string map;
     uint32_t group = 0;
-    bool hold = false;  ///< fail_path: good checks do not undo it.
-    std::string layer;  ///< set_layer: "delay", "error", "flakey".
+    bool hold = false;     ///< fail_path: good checks do not undo it.
+    bool noflush = false;  ///< suspend_map: held I/O is kept.
+    std::string layer;     ///< set_layer: "delay", "error", "flakey".
     std::optional<bool> enabled;
     std::vector<Parameter> parameters;  ///< set_layer: "read" = "5 ms", "class" = "transport"...
 };

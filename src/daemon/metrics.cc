@@ -82,6 +82,12 @@ void map_metrics(Exposition& out, const std::vector<MapSnapshot>& maps) {
         [](const Map& map) { return map.queueing ? 1u : 0u; });
     add("map_no_path_expired", "gauge", "1 when I/O fails because no_path_timeout has passed.",
         [](const Map& map) { return map.no_path_expired ? 1u : 0u; });
+    add("map_suspended", "gauge", "1 while the map is suspended, or on the way there.",
+        [](const Map& map) { return map.state == "running" ? 0u : 1u; });
+    add("map_fenced_requests", "gauge", "Writes that may still happen on a failed path, and wait.",
+        [](const Map& map) { return map.fenced; });
+    add("map_deferred_requests", "gauge", "Requests that wait for the end of a suspension.",
+        [](const Map& map) { return map.deferred; });
     add("map_in_flight", "gauge", "Requests in flight.",
         [](const Map& map) { return map.in_flight; });
     add("map_held_requests", "gauge", "Requests held.",

@@ -254,6 +254,9 @@ Result<std::string> Running::execute(const Command& command) {
         case Command::Kind::queue_if_no_path:
         case Command::Kind::fail_if_no_path:
             return map_command(command);
+        case Command::Kind::suspend_map:
+        case Command::Kind::resume_map:
+            return suspend_or_resume(command);
         case Command::Kind::reload:
             break;
     }
@@ -328,6 +331,18 @@ Result<std::string> Running::map_command(const Command& command) {
         return fail(fmt::format("map {}: {}", command.map, done.error().message), EINVAL);
     tell(Severity::info, "map-command", command.map, "", text);
     return text;
+}
+
+Result<std::string> Running::suspend_or_resume(const Command& command) {
+    auto volume = volume_or_error(command.map);
+    if (!volume) return std::unexpected(volume.error());
+    map::MapDevice& map = (*volume)->map();
+    const bool suspending = command.kind == Command::Kind::suspend_map;
+    if (auto done = suspending ? map.suspend(command.noflush) : map.resume(); !done)
+        return fail(fmt::format("map {}: {}", command.map, done.error().message), EINVAL);
+    // The map tells of the end of both itself.
+    return fmt::format("map {}: {}", command.map,
+                       suspending ? "I/O is put off until it is resumed" : "I/O goes on");
 }
 
 void Running::fill_snapshot(Snapshot& snapshot) {

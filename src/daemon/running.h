@@ -74,6 +74,7 @@ class Running final : private map::MapObserver {
     std::pair<Volume*, PathUnit*> find_path(const std::string& name);
     Result<Volume*> volume_or_error(const std::string& name);
     Result<std::string> path_command(const Command& command);
+    Result<std::string> suspend_or_resume(const Command& command);
     Result<std::string> map_command(const Command& command);
     void sweep();
     void drain_step(Instant now);

@@ -175,6 +175,7 @@ std::string maps_text(const Snapshot& snapshot) {
     for (const MapSnapshot& map : snapshot.maps) {
         std::string policy = map.no_path_policy;
         if (map.no_path_expired) policy += " (over)";
+        if (!map.state.empty() && map.state != "running") policy += ", " + map.state;
         table.add({map.name, format_size(map.size_bytes), number(map.block_bytes),
                    map.read_only ? "ro" : "rw",
                    fmt::format("{}/{}", map.valid_paths, map.path_count), number(map.current_group),

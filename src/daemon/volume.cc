@@ -23,6 +23,8 @@ map::MapConfig map_config(const MapConfig& config, const std::vector<PathUnit*>&
     map::MapConfig made{.name = config.name, .table = {}, .geometry = geometry};
     made.table.initial_group = config.initial_group;
     made.table.attempts_max = config.attempts_max;
+    made.table.fence = {.quiesce_time = config.quiesce_time, .patience = config.fence_timeout};
+    made.table.kernel_strict = config.kernel_strict;
     made.table.no_path = {.queue = config.no_path.queue, .timeout = config.no_path.timeout};
     made.table.node_of_cpu = node_of_cpu();
     made.held_requests_max = config.held_requests_max;

@@ -45,6 +45,18 @@ void add_counters(PathSnapshot& snapshot, const path::PathCounters& counters) {
     snapshot.outcomes = counters.outcomes;
 }
 
+std::string state_name(map::MapDevice::State state) {
+    switch (state) {
+        case map::MapDevice::State::running:
+            return "running";
+        case map::MapDevice::State::suspending:
+            return "suspending";
+        case map::MapDevice::State::suspended:
+            return "suspended";
+    }
+    return "?";
+}
+
 }  // namespace
 
 MapSnapshot Volume::map_snapshot(Instant now) const {
@@ -61,6 +73,9 @@ MapSnapshot Volume::map_snapshot(Instant now) const {
     snapshot.no_path_policy = no_path_text(config_.no_path);
     snapshot.queueing = status.queueing;
     snapshot.no_path_expired = status.no_path_expired;
+    snapshot.state = state_name(map_->state());
+    snapshot.fenced = counters.fenced;
+    snapshot.deferred = counters.deferred;
     snapshot.held_requests = map_->held_requests();
     snapshot.held_bytes = counters.held_bytes;
     if (map_->held_since() != never) snapshot.held_age = now - map_->held_since();

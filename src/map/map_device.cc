@@ -50,6 +50,10 @@ MapDevice::MapDevice(loop::Loop& loop, MapConfig config, std::vector<Member> mem
         static_cast<MapDevice*>(timer.owner)->send_delayed(now);
     };
     no_path_timer_.owner = activation_timer_.owner = fence_timer_.owner = delay_timer_.owner = this;
+    run_operation_.owner = this;
+    run_operation_.done = [](loop::Operation& operation, int32_t) {
+        static_cast<MapDevice*>(operation.owner)->run_next_held();
+    };
     attach_members();
     take_actions();
 }
@@ -355,6 +359,10 @@ void MapDevice::set_store(uint32_t path, uint64_t store) {
 
 void MapDevice::shut_down() {
     shutting_down_ = true;
+    shut_down_held();
+}
+
+void MapDevice::shut_down_held() {
     fail_held(IoStatus::shutdown);
     for (auto* list : {&delayed_, &fenced_, &deferred_})
         while (block::Request* request = take_first(*list))

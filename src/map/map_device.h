@@ -134,8 +134,8 @@ class MapDevice final : public block::BlockDevice,
     /// Tells which store a path reaches, when it was not there at first.
     void set_store(uint32_t path, uint64_t store);
 
-    /// Answers every held request with IoStatus::shutdown.
-    void shut_down_held() { fail_held(IoStatus::shutdown); }
+    /// Answers every request that waits in the map with IoStatus::shutdown.
+    void shut_down_held();
     /// The same, and every new one, too.
     void shut_down();
 
@@ -183,6 +183,7 @@ class MapDevice final : public block::BlockDevice,
     void answer(block::Request& request, IoStatus status);
     void take_actions();
     void run_held();
+    void run_next_held();
     void fail_held(IoStatus status);
     void update_gate();
     void note_write(block::Request& request);
@@ -218,6 +219,8 @@ class MapDevice final : public block::BlockDevice,
     };
     std::optional<Table> loaded_;
     bool resume_when_suspended_ = false;
+    loop::Operation run_operation_;  ///< kernel_strict: held requests run one after the other.
+    size_t run_left_ = 0;            ///< So many of them.
     Activator* activator_ = nullptr;
     uint64_t next_sequence_ = 0;
     uint64_t table_version_ = 0;

@@ -68,15 +68,33 @@ void MapDevice::hold(block::Request& request) {
 }
 
 void MapDevice::run_held() {
+    if (brain_->strict()) {
+        // As the kernel's worker: the next one sees what became of the one before.
+        run_left_ = held_.size();
+        if (run_operation_.idle()) loop_.complete_soon(run_operation_, 0);
+        return;
+    }
     // Those that must be held again join the list behind the ones that are still to be looked at
     // only if they came later; the count ends the loop.
     for (size_t left = held_.size(); left > 0 && !held_.empty(); --left) {
         block::Request& request = *take_first(held_);
         go_on(request);
-        if (!brain_->strict() && !held_.empty() && held_.front() == &request) break;
+        if (!held_.empty() && held_.front() == &request) break;
     }
     update_gate();
     if (state_ == State::suspending) check_traffic();
+}
+
+void MapDevice::run_next_held() {
+    if (run_left_ > 0 && !held_.empty()) {
+        --run_left_;
+        go_on(*take_first(held_));
+        update_gate();
+    }
+    if (run_left_ > 0 && !held_.empty())
+        loop_.complete_soon(run_operation_, 0);
+    else
+        check_traffic();
 }
 
 void MapDevice::fail_held(IoStatus status) {
@@ -158,7 +176,7 @@ Result<void> MapDevice::suspend(bool noflush) {
 /// Once nothing is on a path, and with a flushing suspension nothing waits for one, the brain hears
 /// of it.
 void MapDevice::check_traffic() {
-    if (state_ != State::suspending || on_paths_ > 0) return;
+    if (state_ != State::suspending || on_paths_ > 0 || !run_operation_.idle()) return;
     if (!noflush_ && !(held_.empty() && delayed_.empty() && fenced_.empty())) return;
     tell_brain({.kind = multipath::Event::Kind::no_traffic, .reason = {}});
 }

@@ -125,7 +125,7 @@ TEST(ConfigDiff, PolicyAndLimitsOfAMapChangeInPlace) {
     ASSERT_EQ(found.maps_changed.size(), 1u);
     EXPECT_TRUE(found.maps_changed[0].no_path);
     EXPECT_TRUE(found.maps_changed[0].held_limits);
-    EXPECT_TRUE(found.maps_changed[0].attempts_max);
+    EXPECT_TRUE(found.maps_changed[0].retries);
     EXPECT_FALSE(found.maps_changed[0].groups);
 }
 

@@ -156,6 +156,8 @@ initial_group = 1
 held_requests_max = 5
 held_bytes_max = "1M"
 attempts_max = 2
+fence_timeout = "5 s"
+kernel_strict = true
 read_only = true
 [export.db]
 map = "db"
@@ -178,6 +180,9 @@ extended_headers = false
     EXPECT_EQ(config.maps[0].held_requests_max, 5u);
     EXPECT_EQ(config.maps[0].held_bytes_max, 1u << 20);
     EXPECT_EQ(config.maps[0].attempts_max, 2u);
+    EXPECT_EQ(config.maps[0].fence_timeout, 5s);
+    EXPECT_FALSE(config.maps[0].quiesce_time.has_value());
+    EXPECT_TRUE(config.maps[0].kernel_strict);
     EXPECT_TRUE(config.maps[0].read_only);
     EXPECT_TRUE(config.exports[0].read_only);
     EXPECT_EQ(config.exports[0].description, "the database");
@@ -275,6 +280,10 @@ const BadFile bad_files[] = {
      export_file + "banana = 1\n",
      {"/etc/b.toml:8: export.db.banana: unknown key; expected one of description, "
       "extended_headers, map, maximum_payload, minimum_block, nbd, read_only"}},
+    {"QuiesceTimeAndFenceTimeoutExcludeEachOther",
+     map_file("groups = [{ paths = [\"a1\"] }]\nquiesce_time = \"5 s\"\nfence_timeout = \"5 s\""),
+     {"/etc/b.toml:6: map.db.fence_timeout: has no effect beside quiesce_time; leave one of them "
+      "out"}},
     {"EveryProblemIsReported",
      "[daemon]\nio_backend = \"uring\"\nlog_level = 3\n[path.a1]\ndevice = \"zero:x\"\n",
      {"/etc/b.toml:2: daemon.io_backend: 'uring' is unknown; expected one of \"auto\", "

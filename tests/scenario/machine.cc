@@ -203,6 +203,7 @@ Result<void> Machine::resume() {
 Result<void> Machine::remove(bool in_use) {
     if (map_ == nullptr) return fail("there is no map", ENXIO);
     if (in_use) return fail("the map is open", EBUSY);
+    loop_.pass(1s);
     map_.reset();
     return {};
 }

@@ -70,8 +70,8 @@ Result<daemon::Config> make_demo_config(const std::string& state,
         config.paths.push_back(demo_path(name, state + "/disk.img"));
     daemon::MapConfig map;
     map.name = "demo";
-    map.groups = {{"controller A", "service-time", {{"a1", {}}, {"a2", {}}}},
-                  {"controller B", "service-time", {{"b1", {}}, {"b2", {}}}}};
+    map.groups = {{"controller A", "service-time", {}, {{"a1", {}}, {"a2", {}}}},
+                  {"controller B", "service-time", {}, {{"b1", {}}, {"b2", {}}}}};
     config.maps.push_back(std::move(map));
     daemon::ExportConfig made;
     made.name = "demo";

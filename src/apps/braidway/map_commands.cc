@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// switch|disable|enable group, queue-if-no-path and fail-if-no-path, reload
+// switch|disable|enable group, queue-if-no-path and fail-if-no-path, suspend and resume, reload
 #include <CLI/CLI.hpp>
 #include <memory>
 
@@ -69,6 +69,22 @@ CLI::App* add_map_command(CLI::App& app, Program& program, Command::Kind kind,
     return outer;
 }
 
+/// suspend map MAP [--noflush].
+void add_suspend_command(CLI::App& app, Program& program) {
+    const std::string help = "Let I/O end and put new I/O off until `resume`";
+    CLI::App* outer = app.add_subcommand("suspend", help);
+    outer->fallthrough();
+    outer->require_subcommand(1);
+    auto command = std::make_shared<Command>();
+    command->kind = Command::Kind::suspend_map;
+    CLI::App* inner = outer->add_subcommand("map", help);
+    inner->fallthrough();
+    add_map_name(*inner, *command);
+    inner->add_flag("--noflush", command->noflush,
+                    "Keep I/O that is held for want of a path, instead of failing it");
+    sends(*inner, program, command);
+}
+
 }  // namespace
 
 void add_map_commands(CLI::App& app, Program& program) {
@@ -84,6 +100,9 @@ void add_map_commands(CLI::App& app, Program& program) {
     add_map_command(app, program, Command::Kind::fail_if_no_path, "fail-if-no-path",
                     "Fail I/O at once while the map has no path, and what is held")
         ->alias("disablequeueing");
+    add_suspend_command(app, program);
+    add_map_command(app, program, Command::Kind::resume_map, "resume",
+                    "Take the I/O of a suspended map up again");
     CLI::App* reload = app.add_subcommand("reload", "Read the configuration again, as SIGHUP does");
     reload->alias("reconfigure");
     reload->fallthrough();

@@ -149,6 +149,8 @@ TEST_F(CliTest, EveryCommandReachesTheDaemon) {
         {{"set", "path", "a1", "error", "on", "class=medium"}, Kind::set_layer},
         {{"set", "path", "a1", "delay", "read=5 ms"}, Kind::set_layer},
         {{"reload"}, Kind::reload},
+        {{"suspend", "map", "db", "--noflush"}, Kind::suspend_map},
+        {{"resume", "map", "db"}, Kind::resume_map},
     };
     for (const CommandLine& line : lines) {
         const Ran ran = run_words(line.words);
@@ -166,6 +168,7 @@ TEST_F(CliTest, EveryCommandReachesTheDaemon) {
     EXPECT_EQ(commands[11].parameters[0].value, "medium");
     EXPECT_EQ(commands[12].enabled, std::nullopt);
     EXPECT_EQ(commands[12].parameters[0].value, "5 ms");
+    EXPECT_TRUE(commands[14].noflush);
 }
 
 TEST_F(CliTest, EventsAreLinesForPeopleOrJson) {
