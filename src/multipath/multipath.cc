@@ -278,7 +278,7 @@ void Multipath::handle(const Event& event, Instant now) {
             if (suspension_ == Suspension::suspending) end_suspending(now);
             return;
         case Event::Kind::resume:
-            return resume();
+            return resume(now);
     }
 }
 

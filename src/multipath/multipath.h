@@ -263,7 +263,7 @@ class Multipath {
     void fail_if_no_path();
     void suspend(bool noflush);
     void end_suspending(Instant now);
-    void resume();
+    void resume(Instant now);
     Verdict fence(Path& path, Instant now);
     void release_fenced(Path& path, uint32_t entry, bool resend);
     void fence_timer(Instant now);

@@ -86,11 +86,13 @@ void Multipath::end_suspending(Instant) {
     tell(Action::Kind::suspended);
 }
 
-void Multipath::resume() {
+void Multipath::resume(Instant now) {
     if (suspension_ == Suspension::running) return;
     suspension_ = Suspension::running;
     noflush_ = traffic_ended_ = false;
     if (std::exchange(saved_queue_, false)) queue_ = true;
+    // The last path may have gone while nothing was held. The kernel starts no clock here.
+    if (!strict_ && valid_paths_ == 0 && queueing() && !no_path_deadline_) start_no_path_timer(now);
     tell(Action::Kind::resumed);
 }
 
