@@ -266,6 +266,7 @@ class Multipath {
     void resume(Instant now);
     Verdict fence(Path& path, Instant now);
     void release_fenced(Path& path, uint32_t entry, bool resend);
+    void arm_fence_timer();
     void fence_timer(Instant now);
 
     // The table; in multipath_table.cc.

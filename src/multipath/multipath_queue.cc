@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A map that cannot send: no path is left, it is being suspended, or an answer was lost.
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -101,8 +102,16 @@ void Multipath::resume(Instant now) {
 Verdict Multipath::fence(Path& path, Instant now) {
     ++path.fenced;
     path.fence_deadline = now + fence_.quiesce_time.value_or(fence_.patience);
-    tell(Action::Kind::arm_fence_timer).deadline = path.fence_deadline;
+    arm_fence_timer();
     return Verdict::fence;
+}
+
+/// For the fence that ends first: the others have theirs then.
+void Multipath::arm_fence_timer() {
+    Instant next = never;
+    for (const Path& path : entries_)
+        if (path.fenced > 0) next = std::min(next, path.fence_deadline);
+    if (next != never) tell(Action::Kind::arm_fence_timer).deadline = next;
 }
 
 void Multipath::release_fenced(Path& path, uint32_t entry, bool resend) {
@@ -115,16 +124,12 @@ void Multipath::release_fenced(Path& path, uint32_t entry, bool resend) {
 }
 
 void Multipath::fence_timer(Instant now) {
-    Instant next = never;
     for (uint32_t entry = 0; entry < entries_.size(); ++entry) {
         Path& path = entries_[entry];
-        if (path.fenced == 0) continue;
-        if (path.fence_deadline <= now)
+        if (path.fenced > 0 && path.fence_deadline <= now)
             release_fenced(path, entry, fence_.quiesce_time.has_value());
-        else
-            next = std::min(next, path.fence_deadline);
     }
-    if (next != never) tell(Action::Kind::arm_fence_timer).deadline = next;
+    arm_fence_timer();
 }
 
 }  // namespace braidway::multipath

@@ -50,5 +50,25 @@ TEST(MultipathSuspension, QueuesNoMoreOnResumeWhenTheLastPathWentTooLongAgo) {
     EXPECT_EQ(map.io(), "fail");
 }
 
+TEST(MultipathFence, OfOnePathEndsInTimeThoughAnotherOneBeginsLater) {
+    MultipathSpec spec = two_groups();
+    spec.fence.patience = 30s;
+    Driver map(std::move(spec));
+    const Route first = map.route();
+    const Route second = map.route();
+    ASSERT_NE(first.ticket.entry, second.ticket.entry);
+    EXPECT_EQ(map.map->completed(first.ticket, IoStatus::timeout, map.now, true), Verdict::fence);
+    EXPECT_THAT(map.told(), ElementsAre("failed a1 left 3", "fence until 1030"));
+    map.now = map.now + 20s;
+    EXPECT_EQ(map.map->completed(second.ticket, IoStatus::timeout, map.now, true), Verdict::fence);
+    EXPECT_THAT(map.told(), ElementsAre("failed a2 left 2", "fence until 1030"));
+    map.now = map.now + 10s;
+    map.handle({.kind = Event::Kind::fence_timer, .reason = {}});
+    EXPECT_THAT(map.told(), ElementsAre("answer fenced", "fence until 1050"));
+    map.now = map.now + 20s;
+    map.handle({.kind = Event::Kind::fence_timer, .reason = {}});
+    EXPECT_THAT(map.told(), ElementsAre("answer fenced"));
+}
+
 }  // namespace
 }  // namespace braidway::multipath
