@@ -51,9 +51,8 @@ Route Multipath::route(const IoShape& io, Instant now, uint32_t attempts) {
 Route Multipath::without_path() {
     initialising_ = false;
     leave_group();
+    if (defers()) return {.kind = Route::Kind::defer, .ticket = {}};
     if (queueing()) return {.kind = Route::Kind::hold, .ticket = {}};
-    if (suspension_ == Suspension::suspending && noflush_)
-        return {.kind = Route::Kind::defer, .ticket = {}};
     return {.kind = Route::Kind::fail, .ticket = {}};
 }
 
@@ -81,12 +80,13 @@ Verdict Multipath::failed(Path& path, const Ticket& ticket, IoStatus status, Ins
             status == IoStatus::resource || (!strict_ && status == IoStatus::device_resource);
         return later && !(strict_ && bio_) ? Verdict::retry_later : Verdict::retry;
     }
+    if (defers()) return Verdict::defer;
     if (queueing()) {
         // As if the request had been routed again, and found no path.
         without_path();
         return Verdict::hold;
     }
-    return suspension_ == Suspension::suspending && noflush_ ? Verdict::defer : Verdict::done;
+    return Verdict::done;
 }
 
 IoStatus Multipath::answer_for(IoStatus status) const {

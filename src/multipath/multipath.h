@@ -254,6 +254,10 @@ class Multipath {
 
     // With no path left, suspended, fenced; in multipath_queue.cc.
     bool queueing() const { return queue_ && !expired_; }
+    /// What finds no path comes again after the resume. In the kernel only what would fail does.
+    bool defers() const {
+        return suspension_ == Suspension::suspending && noflush_ && !(strict_ && queueing());
+    }
     void lose_last_path(Instant now);
     void find_first_path();
     void start_no_path_timer(Instant now);

@@ -50,6 +50,23 @@ TEST(MultipathSuspension, QueuesNoMoreOnResumeWhenTheLastPathWentTooLongAgo) {
     EXPECT_EQ(map.io(), "fail");
 }
 
+TEST(MultipathSuspension, WithoutAFlushDefersWhatFindsNoPathAndFailsNothing) {
+    Driver map(one_path());
+    const Route first = map.route();
+    const Route second = map.route();
+    suspend(map, true);
+    EXPECT_EQ(map.complete(first, IoStatus::transport), Verdict::defer);
+    EXPECT_EQ(map.complete(second, IoStatus::transport), Verdict::defer);
+    EXPECT_EQ(map.io(), "defer");
+    end_traffic(map);
+    map.told();
+    map.now = map.now + 60s;
+    map.timer();
+    resume(map);
+    EXPECT_THAT(map.told(), ElementsAre("fail held", "resumed"));
+    EXPECT_EQ(map.io(), "fail");
+}
+
 TEST(MultipathFence, OfOnePathEndsInTimeThoughAnotherOneBeginsLater) {
     MultipathSpec spec = two_groups();
     spec.fence.patience = 30s;
