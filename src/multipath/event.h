@@ -40,8 +40,9 @@ struct Event {
         path_quiesced,  ///< Nothing that was given up on `path` can be executed any more.
         fence_timer,    ///< The timer of arm_fence_timer went off.
 
-        suspend,     ///< The map is being suspended; `noflush` keeps what is held.
-        no_traffic,  ///< While it is being suspended: no request is on any path.
+        suspend,  ///< The map is being suspended; `noflush` keeps what is held.
+        /// While it is being suspended: no request is on any path. Said again after each run_held.
+        no_traffic,
         resume,
     };
     static constexpr unsigned kinds = 14;

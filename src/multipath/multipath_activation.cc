@@ -139,8 +139,9 @@ void Multipath::end_activation_round(bool retry_delayed, Instant now) {
         if (activations_ > 0) return;
     }
     initialising_ = false;
+    // What runs now is traffic again: the suspension ends when that has ended.
+    init_forbidden_ = traffic_ended_ = false;
     tell(Action::Kind::run_held);
-    if (suspension_ == Suspension::suspending && traffic_ended_) end_suspending(now);
 }
 
 }  // namespace braidway::multipath
