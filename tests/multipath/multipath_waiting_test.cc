@@ -67,6 +67,46 @@ TEST(MultipathSuspension, WithoutAFlushDefersWhatFindsNoPathAndFailsNothing) {
     EXPECT_EQ(map.io(), "fail");
 }
 
+MultipathSpec with_handler(MultipathSpec spec) {
+    spec.handler.name = "alua";
+    spec.pg_init_retries = 1;
+    return spec;
+}
+
+void answer_activation(Driver& map, std::string_view path, HandlerResult result) {
+    map.handle({.kind = Event::Kind::path_activated,
+                .path = map.path(path),
+                .result = result,
+                .reason = {}});
+}
+
+TEST(MultipathSuspension, EndsOnlyWhenWhatAnActivationHeldHasRun) {
+    Driver map(with_handler(one_path()));
+    EXPECT_EQ(map.name_of(map.route()), "hold");
+    suspend(map, true);
+    end_traffic(map);
+    map.told();
+    answer_activation(map, "a", HandlerResult::ok);
+    EXPECT_THAT(map.told(), ElementsAre("run held"));
+    const Route again = map.route();
+    EXPECT_EQ(map.name_of(again), "a");
+    map.complete(again);
+    end_traffic(map);
+    EXPECT_THAT(map.told(), ElementsAre("suspended"));
+}
+
+TEST(MultipathActivation, AsksTheHandlerForNoPathThatWentDuringTheDelay) {
+    Driver map(with_handler(make_spec({make_group({"a", "b"})})));
+    map.route();
+    answer_activation(map, "a", HandlerResult::retry);
+    answer_activation(map, "b", HandlerResult::retry);
+    map.check_says(Event::Kind::checker_down, "a");
+    map.told();
+    map.now = map.now + 2s;
+    map.handle({.kind = Event::Kind::activation_timer, .reason = {}});
+    EXPECT_THAT(map.told(), ElementsAre("activation of a: device-offlined", "activate b"));
+}
+
 TEST(MultipathFence, OfOnePathEndsInTimeThoughAnotherOneBeginsLater) {
     MultipathSpec spec = two_groups();
     spec.fence.patience = 30s;

@@ -59,6 +59,13 @@ std::vector<Config> small_configs() {
 
 std::vector<Config> large_configs() {
     return {
+        {.name = "strict-request", .groups = 2, .requests = 2, .strict = true},
+        {.name = "strict-bio", .groups = 2, .requests = 2, .strict = true, .bio = true},
+        {.name = "strict-bio-ql", .groups = 1, .paths = 2, .requests = 2, .selector = "queue-length", .strict = true, .bio = true},
+        {.name = "strict-handler", .groups = 2, .requests = 2, .strict = true, .handler = true, .retries = 1},
+        {.name = "strict-handler-bio", .groups = 2, .requests = 2, .strict = true, .bio=true, .handler = true, .retries = 1},
+        {.name = "handler-two", .groups = 2, .requests = 2, .handler = true, .retries = 1},
+
         {.name = "four-paths", .groups = 2, .paths = 2, .requests = 3},
     };
 }

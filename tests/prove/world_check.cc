@@ -62,18 +62,15 @@ std::optional<std::string> World::check_waiting(const MultipathStatus& status) c
         if (count(Place::fenced, path) > 0 &&
             (!hands_.fence_timer || *hands_.fence_timer > hands_.fence_ends[path]))
             return fmt::format("p{}: nothing ends the fence in time", path);
-    if (count(Place::held) == 0) return std::nullopt;
-    if (status.valid_paths == 0) {
-        if (!status.queueing) return "a request is held without a path, but the map does not queue";
-        if (status.no_path_expired) return "a request is held though the time is up";
-        if (!config_->strict && !hands_.no_path_timer)
-            return "a request is held without a path, and no timer ends it";
-        return std::nullopt;
-    }
-    uint32_t activations = 0;
-    for (const uint8_t running : hands_.activations) activations += running;
-    if (activations == 0 && !hands_.activation_timer)
+    if (count(Place::held) == 0 || hands_.activation_timer) return std::nullopt;
+    // The end of an activation runs them again.
+    for (const uint8_t running : hands_.activations)
+        if (running > 0) return std::nullopt;
+    if (status.valid_paths > 0)
         return "a request is held though there is a path and no activation is going on";
+    if (!status.queueing) return "a request is held without a path, but the map does not queue";
+    if (!config_->strict && !hands_.no_path_timer)
+        return "a request is held without a path, and no timer ends it";
     return std::nullopt;
 }
 
@@ -86,9 +83,12 @@ std::optional<std::string> World::check_suspension() const {
         return std::nullopt;
     }
     if (count(Place::on_path) > 0) return "a request is on a path of a suspended map";
-    if (count(Place::held) > 0) return "a request is held in a suspended map";
+    // In the kernel a request that waits for a path goes on waiting.
+    if (count(Place::held) > 0 && !(config_->strict && hands_.noflush))
+        return "a request is held in a suspended map";
+    // In the kernel a path that comes back is activated even then.
     for (const uint8_t running : hands_.activations)
-        if (running > 0) return "an activation runs in a suspended map";
+        if (running > 0 && !config_->strict) return "an activation runs in a suspended map";
     return std::nullopt;
 }
 
@@ -104,9 +104,10 @@ std::optional<std::string> World::check_next_choice(const MultipathStatus& statu
     const Route route = asked->route({.length_bytes = 1}, hands_.now);
     if (status.valid_paths == 0) {
         const bool put_off = hands_.state == Running::suspending && hands_.noflush;
-        const Route::Kind expected = status.queueing ? Route::Kind::hold
-                                     : put_off       ? Route::Kind::defer
-                                                     : Route::Kind::fail;
+        const bool first_hold = status.queueing && !(put_off && !config_->strict);
+        const Route::Kind expected = first_hold ? Route::Kind::hold
+                                     : put_off  ? Route::Kind::defer
+                                                : Route::Kind::fail;
         if (route.kind != expected) return "without a path a new request is not treated as shown";
         return std::nullopt;
     }
