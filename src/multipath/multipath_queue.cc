@@ -38,8 +38,11 @@ void Multipath::start_no_path_timer(Instant now) {
 void Multipath::expire() {
     no_path_deadline_.reset();
     expired_ = true;
-    tell(Action::Kind::fail_held).reason =
-        fmt::format("no path for {}", format_duration(*no_path_timeout_));
+    if (defers())
+        tell(Action::Kind::defer_held);
+    else
+        tell(Action::Kind::fail_held).reason =
+            fmt::format("no path for {}", format_duration(*no_path_timeout_));
 }
 
 void Multipath::disarm_no_path_timer() {

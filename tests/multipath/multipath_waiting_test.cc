@@ -80,6 +80,21 @@ void answer_activation(Driver& map, std::string_view path, HandlerResult result)
                 .reason = {}});
 }
 
+TEST(MultipathSuspension, WithoutAFlushDefersWhatAnActivationHeldWhenTheTimeIsUp) {
+    Driver map(with_handler(make_spec({make_group({"a"}), make_group({"b"})})));
+    map.route();
+    answer_activation(map, "a", HandlerResult::ok);
+    const Route sent = map.route();
+    suspend(map, true);
+    EXPECT_EQ(map.complete(sent, IoStatus::transport), Verdict::retry);
+    EXPECT_EQ(map.io(), "hold");
+    map.check_says(Event::Kind::checker_down, "b");
+    map.told();
+    map.now = map.now + 60s;
+    map.timer();
+    EXPECT_THAT(map.told(), ElementsAre("defer held"));
+}
+
 TEST(MultipathSuspension, EndsOnlyWhenWhatAnActivationHeldHasRun) {
     Driver map(with_handler(one_path()));
     EXPECT_EQ(map.name_of(map.route()), "hold");
