@@ -59,6 +59,13 @@ enum class Verdict : uint8_t {
     defer,        ///< No path is left, and the map is being suspended: as Route::Kind::defer.
 };
 
+/// Where the activation of a path is.
+enum class Activation : uint8_t {
+    none,   ///< Nobody asked.
+    waits,  ///< For the delay.
+    runs,   ///< Asked of the handler and not answered.
+};
+
 /// The brain of one map.
 ///
 /// Calls: route() for each request; completed() for each answer of a path; handle() for everything
@@ -116,6 +123,12 @@ class Multipath {
     uint32_t valid_paths() const { return valid_paths_; }
     size_t path_count() const { return order_.size(); }
     PathState path_state(PathId id) const { return entries_[order_[id]].state; }
+    /// What the hardware handler is asked for this path.
+    Activation activation(PathId id) const {
+        const Path& path = entries_[order_[id]];
+        if (path.activations > 0) return Activation::runs;
+        return path.activation_waits ? Activation::waits : Activation::none;
+    }
     /// The path called `name`, or nothing; the first of them with kernel_strict.
     std::optional<PathId> find_path(std::string_view name) const;
     bool suspended() const { return suspension_ != Suspension::running; }

@@ -41,6 +41,7 @@ class Explorer {
     uint32_t next_ = 0;
     size_t kept_ = 0;
     std::vector<uint64_t> key_;
+    std::optional<Happening> seen_;  ///< The move that is being made.
     std::vector<Move> moves_;
 
     bool add(std::unique_ptr<World> world, uint32_t parent, Move move);
@@ -92,6 +93,7 @@ void Explorer::take(const World& world, Move move) {
         next->step(move);
         orders = std::max(orders, next->orders());
         ++report_.transitions;
+        seen_ = world.happening(move);
         if (next->violation()) return found(*next->violation(), next_, move);
         add(std::move(next), next_, move);
     }
@@ -125,8 +127,7 @@ bool Explorer::add(std::unique_ptr<World> world, uint32_t parent, Move move) {
             worlds_.emplace_back();
         }
     }
-    if (state != 0 || next_ != 0 || !is_new)
-        visits_.count(config_, parts_[parent], move, parts_[state], told, parent == state);
+    if (!origins_.empty() && seen_) visits_.count(parts_[parent], *seen_, parts_[state], told);
     return is_new;
 }
 

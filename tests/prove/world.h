@@ -49,6 +49,13 @@ enum class Told : uint8_t {
 inline constexpr unsigned told_kinds = 24;
 std::string_view told_name(unsigned bit);
 
+/// A move as the parts of a map see it: what it is about. no_path and 0 = all of them.
+struct Happening {
+    MoveKind kind = MoveKind::begin;
+    multipath::PathId path = multipath::no_path;
+    multipath::GroupNumber group = 0;
+};
+
 /// A brain with hands.
 ///
 /// What is left out of append_key() is what decides nothing: names, reasons, times, counters that
@@ -71,6 +78,7 @@ class World {
     void append_moves(std::vector<Move>& moves) const;
     /// Does it. `move` is one of append_moves(), or the same with another order.
     void step(Move move);
+    Happening happening(Move move) const;
     /// After step(): how many orders the waiting requests could have been run in. 1 = they all were
     /// alike, or none was run.
     uint32_t orders() const { return orders_; }
@@ -89,6 +97,7 @@ class World {
 
     const multipath::Multipath& brain() const { return *brain_; }
     const Config& config() const { return *config_; }
+    bool suspending() const { return hands_.state == Running::suspending; }
     std::string words_of(Move move) const;
     std::string words() const;
 

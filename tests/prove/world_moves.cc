@@ -202,6 +202,25 @@ Event World::event_of(Move move) const {
     return event;
 }
 
+Happening World::happening(Move move) const {
+    Happening seen{.kind = move.kind};
+    switch (target_of(move.kind)) {
+        case Target::none:
+            return seen;
+        case Target::group:
+            seen.group = move.target;
+            return seen;
+        case Target::path:
+            seen.path = move.target;
+            break;
+        case Target::request:
+            seen.path = hands_.requests[move.target].ticket.path;
+            break;
+    }
+    seen.group = seen.path / config_->paths + 1;
+    return seen;
+}
+
 void World::happen(Move move) {
     Request& target = hands_.requests[move.target % world_requests_max];
     switch (move.kind) {
