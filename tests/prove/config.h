@@ -26,7 +26,7 @@ enum class Fault : uint8_t {
 
 /// One small map, and what happens to it.
 struct Config {
-    std::string name;
+    std::string name{};
     uint32_t groups = 1;
     uint32_t paths = 1;     ///< In each group.
     uint32_t requests = 1;  ///< At most so many live at once.

@@ -19,7 +19,7 @@ A map's state is the product of its parts: each path, each group, the suspension
 becomes of I/O that finds no path. For each part: its states, and what each event makes of them. An event that can have
 several outcomes in one state has them because of the other parts. "Tells" are the actions that the brain hands to the
 map at the event, and what becomes of requests, as far as they matter to the part; those in brackets come sometimes.
-What is not listed for a state cannot happen in it.
+What is not listed for a state cannot happen in it, or names another part and leaves this one as it is.
 
 Events are named as in `src/multipath/event.h`. `begin` is a new request; `answer_*` the answer of a path to one: ok, an
 error that is not the path's (medium), one that is (path), no room (resource), a path error of a write that may still
@@ -95,11 +95,16 @@ std::string outcome_text(Part part, unsigned state, const Cell& cell) {
     return text;
 }
 
+/// What names another part matters only when it changes this one.
+bool matters(const Cell& cell, unsigned state, unsigned event) {
+    return cell.times > 0 && (event < move_kinds || cell.became != 1U << state);
+}
+
 std::string rows_of(const Visits& visits, Part part, unsigned state) {
     std::map<std::string, std::pair<unsigned, std::string>> events;  // By outcome.
     for (unsigned event = 0; event < part_events; ++event) {
         const Cell& cell = visits.cell(part, state, event);
-        if (cell.times == 0) continue;
+        if (!matters(cell, state, event)) continue;
         const std::string outcome = outcome_text(part, state, cell);
         auto [row, is_new] = events.try_emplace(outcome, event, "");
         row->second.second += fmt::format("{}{}", is_new ? "" : ", ", part_event_name(part, event));
@@ -128,7 +133,7 @@ void for_each_pair(const Visits& visits, See&& see) {
         const auto part = static_cast<Part>(at);
         for (unsigned state = 0; state < part_states(part); ++state)
             for (unsigned event = 0; event < part_events; ++event)
-                if (visits.cell(part, state, event).times > 0) see(part, state, event);
+                if (matters(visits.cell(part, state, event), state, event)) see(part, state, event);
     }
 }
 
