@@ -43,45 +43,126 @@ std::string Config::words() const {
     return text;
 }
 
+namespace {
+
+/// All moves but these.
+MoveSet all_but(std::initializer_list<MoveKind> kinds) {
+    MoveSet set;
+    set.set();
+    for (const MoveKind kind : kinds) set.reset(static_cast<size_t>(kind));
+    return set;
+}
+
+/// With a handler and two paths: what waits or is late, and as little else as lets it happen.
+MoveSet late_moves() {
+    using enum MoveKind;
+    return all_but({begin, answer_ok, answer_resource, send_delayed, fail_path_sticky, checker_up,
+                    checker_down, disable_group, path_vetoed, activated_ok, activated_retry,
+                    activation_timer, activation_timer_early});
+}
+
+/// With a handler, fences, and every message that is not about one path.
+MoveSet fenced_moves() {
+    using enum MoveKind;
+    return all_but({begin, answer_ok, answer_medium, answer_unknown, fail_path_sticky, checker_up,
+                    checker_down, switch_group, disable_group, enable_group, queue_if_no_path,
+                    fail_if_no_path, path_vetoed, path_quiesced, activated_ok, activated_retry,
+                    activation_timer, fence_timer, fence_timer_early});
+}
+
+/// With a handler, two groups and two requests.
+MoveSet crossing_moves() {
+    using enum MoveKind;
+    return all_but({begin, answer_ok, answer_resource, send_delayed, switch_group, checker_up,
+                    activated_ok, activated_retry, activation_timer});
+}
+
+/// With a handler and vetoes, which make an I/O fail its path.
+MoveSet vetoed_moves() {
+    using enum MoveKind;
+    return all_but({begin, answer_ok, checker_up, path_vetoed, activated_ok, activated_busy,
+                    activated_retry_now, activated_failed});
+}
+
+/// With a handler and a suspension of two paths.
+MoveSet suspended_moves() {
+    using enum MoveKind;
+    return all_but({begin, answer_ok, answer_path, fail_path_sticky, checker_up, checker_down,
+                    path_vetoed, activated_ok, activated_retry, activation_timer,
+                    activation_timer_early, suspend_noflush, no_traffic, resume});
+}
+
+/// The same with every answer of the handler, and little else.
+MoveSet suspended_answers() {
+    using enum MoveKind;
+    return all_but({begin, answer_ok, checker_up, checker_down, activated_ok, activated_busy,
+                    activated_retry, activated_retry_now, activated_failed, activation_timer,
+                    activation_timer_early, suspend_noflush, no_traffic, resume});
+}
+
+/// With a handler, requests that wait, and a suspension of two paths.
+MoveSet suspended_requests() {
+    using enum MoveKind;
+    return all_but({begin, answer_ok, answer_medium, answer_resource, answer_unknown, send_delayed,
+                    path_quiesced, fence_timer, fence_timer_early, checker_up, checker_down,
+                    path_vetoed, activated_ok, suspend_noflush, resume});
+}
+
+}  // namespace
+
 std::vector<Config> small_configs() {
     const MoveSet plain = twin_moves() | fence_moves() | later_moves();
     return {
         {.name = "one-path", .requests = 2},
-        {.name = "fences-by-time", .requests = 2, .quiesce = true},
-        {.name = "two-paths", .paths = 2, .requests = 1},
-        {.name = "two-groups", .groups = 2, .requests = 2, .without = plain},
-        {.name = "handler", .requests = 2, .handler = true, .without = plain},
-        {.name = "handler-one", .handler = true, .retries = 1},
+        {.name = "fences-by-time", .quiesce = true},
+        {.name = "two-paths", .paths = 2, .without = policy_moves()},
+        {.name = "two-groups",
+         .groups = 2,
+         .requests = 2,
+         .without = twin_moves() | fence_moves() | policy_moves() | suspension_moves()},
+        {.name = "handler", .requests = 2, .handler = true, .without = plain | suspension_moves()},
+        {.name = "handler-all", .handler = true, .without = group_moves() | policy_moves()},
+        {.name = "handler-fenced", .requests = 2, .handler = true, .without = fenced_moves()},
         {.name = "handler-two-paths",
          .paths = 2,
          .handler = true,
-         .without = twin_moves() | later_moves() | veto_moves() | suspension_moves()},
-        {.name = "handler-suspended",
+         .without = twin_moves() | later_moves() | veto_moves() | group_moves() | policy_moves() |
+                    suspension_moves()},
+        {.name = "handler-late",
          .paths = 2,
          .handler = true,
-         .without = plain | group_moves() | policy_moves() | veto_moves()},
-        {.name = "handler-vetoed",
+         .retries = 1,
+         .without = late_moves() | group_moves()},
+        {.name = "handler-crossing",
+         .groups = 2,
+         .requests = 2,
+         .handler = true,
+         .retries = 1,
+         .without = crossing_moves()},
+        {.name = "handler-vetoed", .paths = 2, .handler = true, .without = vetoed_moves()},
+        {.name = "handler-late-groups",
+         .groups = 2,
+         .handler = true,
+         .retries = 1,
+         .without = late_moves() | twin_moves() | veto_moves()},
+        {.name = "handler-suspending",
          .paths = 2,
          .handler = true,
-         .without = plain | group_moves() | policy_moves() | suspension_moves()},
+         .quiesce = true,
+         .without = suspended_requests()},
+        {.name = "handler-suspended", .paths = 2, .handler = true, .without = suspended_moves()},
         {.name = "handler-two-groups",
          .groups = 2,
-         .requests = 1,
          .handler = true,
-         .without = plain | veto_moves() | suspension_moves()},
+         .without = plain | veto_moves() | policy_moves() | suspension_moves()},
+        {.name = "strict-request", .groups = 2, .strict = true},
+        {.name = "strict-bio", .requests = 2, .strict = true, .bio = true},
+        {.name = "strict-handler", .strict = true, .handler = true, .retries = 1, .without = plain},
         {.name = "strict-handler-two",
          .paths = 2,
          .strict = true,
          .handler = true,
-         .without = plain | group_moves() | policy_moves() | suspension_moves() | veto_moves()},
-        {.name = "strict-request", .groups = 2, .requests = 1, .strict = true},
-        {.name = "strict-bio", .requests = 2, .strict = true, .bio = true},
-        {.name = "strict-handler",
-         .requests = 1,
-         .strict = true,
-         .handler = true,
-         .retries = 1,
-         .without = plain},
+         .without = suspended_answers()},
     };
 }
 

@@ -35,7 +35,7 @@ struct Config {
     bool bio = false;
     bool handler = false;
     uint32_t retries = 0;       ///< pg_init_retries.
-    uint32_t attempts_max = 1;  ///< As in MultipathSpec: never fewer than there are paths.
+    uint32_t attempts_max = 2;  ///< As in MultipathSpec: never fewer than there are paths.
     bool queue = true;
     bool quiesce = false;  ///< FencePolicy::quiesce_time is given.
     MoveSet without{};     ///< Left out.

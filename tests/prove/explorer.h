@@ -29,12 +29,12 @@ struct Report {
     double seconds = 0;
     /// Why the search did not go on somewhere, and in how many transitions.
     std::map<std::string, uint64_t, std::less<>> cuts;
-    bool capped = false;  ///< There were more states than were allowed.
+    bool capped = false;  ///< There were more states than were allowed, and not all were visited.
     std::optional<Finding> finding;
 };
 
 struct Limits {
-    uint64_t states_max = 20'000'000;
+    uint64_t states_max = 5'000'000;
     /// Worlds kept whole until their turn; those beyond it are made again from the beginning.
     size_t worlds_max = 50'000;
 };

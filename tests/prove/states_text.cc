@@ -207,7 +207,10 @@ std::string states_text(const Visits& visits) {
         }
         text += "\n| state | event | becomes: tells |\n| --- | --- | --- |\n" + rows;
     }
-    return text;
+    return text + fmt::format(
+                      "\n{} pairs of a state and an event are reachable; the tests visit each of "
+                      "them (`./dev prove --coverage --large`).\n",
+                      coverage_of(visits, visits).reachable);
 }
 
 Coverage coverage_of(const Visits& all, const Visits& tested) {
