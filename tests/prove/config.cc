@@ -61,13 +61,12 @@ MoveSet late_moves() {
                     activation_timer, activation_timer_early});
 }
 
-/// With a handler, fences, and every message that is not about one path.
+/// With a handler and fences.
 MoveSet fenced_moves() {
     using enum MoveKind;
     return all_but({begin, answer_ok, answer_medium, answer_unknown, fail_path_sticky, checker_up,
-                    checker_down, switch_group, disable_group, enable_group, queue_if_no_path,
-                    fail_if_no_path, path_vetoed, path_quiesced, activated_ok, activated_retry,
-                    activation_timer, fence_timer, fence_timer_early});
+                    checker_down, disable_group, path_vetoed, path_quiesced, activated_ok,
+                    activated_retry, activation_timer, fence_timer, fence_timer_early});
 }
 
 /// With a handler, two groups and two requests.
@@ -112,6 +111,7 @@ MoveSet suspended_requests() {
 
 std::vector<Config> small_configs() {
     const MoveSet plain = twin_moves() | fence_moves() | later_moves();
+    const MoveSet sticky = ~all_but({MoveKind::fail_path_sticky});
     return {
         {.name = "one-path", .requests = 2},
         {.name = "fences-by-time", .quiesce = true},
@@ -120,7 +120,10 @@ std::vector<Config> small_configs() {
          .groups = 2,
          .requests = 2,
          .without = twin_moves() | fence_moves() | policy_moves() | suspension_moves()},
-        {.name = "handler", .requests = 2, .handler = true, .without = plain | suspension_moves()},
+        {.name = "handler",
+         .requests = 2,
+         .handler = true,
+         .without = (plain & ~sticky) | suspension_moves()},
         {.name = "handler-all", .handler = true, .without = group_moves() | policy_moves()},
         {.name = "handler-fenced", .requests = 2, .handler = true, .without = fenced_moves()},
         {.name = "handler-two-paths",
