@@ -11,6 +11,90 @@ using multipath::HandlerResult;
 using multipath::Message;
 using multipath::PathId;
 
+namespace {
+
+/// The message that `kind` is, if it is one.
+std::optional<Message> message_of(MoveKind kind) {
+    switch (kind) {
+        case MoveKind::fail_path:
+        case MoveKind::fail_path_sticky:
+            return Message::fail_path;
+        case MoveKind::reinstate_path:
+            return Message::reinstate_path;
+        case MoveKind::switch_group:
+            return Message::switch_group;
+        case MoveKind::disable_group:
+            return Message::disable_group;
+        case MoveKind::enable_group:
+            return Message::enable_group;
+        case MoveKind::queue_if_no_path:
+            return Message::queue_if_no_path;
+        case MoveKind::fail_if_no_path:
+            return Message::fail_if_no_path;
+        default:
+            return std::nullopt;
+    }
+}
+
+/// Classes of answers of a handler: ok; device_busy; retry; retry_now stands for
+/// resources_unavailable; io stands for no_handler, device_failed, device_unsupported,
+/// not_connected, connection_failure, invalid_io, timed_out, device_offlined and no_memory.
+std::optional<HandlerResult> result_of(MoveKind kind) {
+    switch (kind) {
+        case MoveKind::activated_ok:
+            return HandlerResult::ok;
+        case MoveKind::activated_busy:
+            return HandlerResult::device_busy;
+        case MoveKind::activated_retry:
+            return HandlerResult::retry;
+        case MoveKind::activated_retry_now:
+            return HandlerResult::retry_now;
+        case MoveKind::activated_failed:
+            return HandlerResult::io;
+        default:
+            return std::nullopt;
+    }
+}
+
+/// What is neither a message nor an answer of the handler.
+Event::Kind event_kind_of(MoveKind kind) {
+    switch (kind) {
+        case MoveKind::checker_up:
+            return Event::Kind::checker_up;
+        case MoveKind::checker_down:
+            return Event::Kind::checker_down;
+        case MoveKind::path_stalled:
+            return Event::Kind::path_stalled;
+        case MoveKind::path_admitted:
+            return Event::Kind::path_admitted;
+        case MoveKind::path_vetoed:
+            return Event::Kind::path_vetoed;
+        case MoveKind::path_quiesced:
+            return Event::Kind::path_quiesced;
+        case MoveKind::no_path_timer:
+        case MoveKind::no_path_timer_early:
+            return Event::Kind::no_path_timer;
+        case MoveKind::activation_timer:
+        case MoveKind::activation_timer_early:
+            return Event::Kind::activation_timer;
+        case MoveKind::fence_timer:
+        case MoveKind::fence_timer_early:
+            return Event::Kind::fence_timer;
+        case MoveKind::suspend_flush:
+        case MoveKind::suspend_noflush:
+            return Event::Kind::suspend;
+        case MoveKind::no_traffic:
+            return Event::Kind::no_traffic;
+        case MoveKind::resume:
+            return Event::Kind::resume;
+        default:
+            CHECK(false, "what happens to requests is no event");
+    }
+    return Event::Kind::resume;
+}
+
+}  // namespace
+
 void World::append_moves(std::vector<Move>& moves) const {
     append_request_moves(moves);
     append_path_moves(moves);
@@ -113,92 +197,19 @@ Instant World::time_of(MoveKind kind) const {
     }
 }
 
-/// Classes of answers of a handler: ok; device_busy; retry; retry_now stands for
-/// resources_unavailable; io stands for no_handler, device_failed, device_unsupported,
-/// not_connected, connection_failure, invalid_io, timed_out, device_offlined and no_memory.
 Event World::event_of(Move move) const {
     Event event;
     event.path = event.group = move.target;
-    const auto kind = [&](Event::Kind of) {
-        event.kind = of;
-        return event;
-    };
-    const auto message = [&](Message of, bool sticky = false) {
-        event.message = of;
-        event.sticky = sticky;
-        return kind(Event::Kind::message);
-    };
-    const auto activated = [&](HandlerResult result) {
-        event.result = result;
-        return kind(Event::Kind::path_activated);
-    };
-    switch (move.kind) {
-        case MoveKind::fail_path:
-            return message(Message::fail_path);
-        case MoveKind::fail_path_sticky:
-            return message(Message::fail_path, true);
-        case MoveKind::reinstate_path:
-            return message(Message::reinstate_path);
-        case MoveKind::switch_group:
-            return message(Message::switch_group);
-        case MoveKind::disable_group:
-            return message(Message::disable_group);
-        case MoveKind::enable_group:
-            return message(Message::enable_group);
-        case MoveKind::queue_if_no_path:
-            return message(Message::queue_if_no_path);
-        case MoveKind::fail_if_no_path:
-            return message(Message::fail_if_no_path);
-        case MoveKind::checker_up:
-            return kind(Event::Kind::checker_up);
-        case MoveKind::checker_down:
-            return kind(Event::Kind::checker_down);
-        case MoveKind::path_stalled:
-            return kind(Event::Kind::path_stalled);
-        case MoveKind::path_admitted:
-            return kind(Event::Kind::path_admitted);
-        case MoveKind::path_vetoed:
-            return kind(Event::Kind::path_vetoed);
-        case MoveKind::path_quiesced:
-            return kind(Event::Kind::path_quiesced);
-        case MoveKind::activated_ok:
-            return activated(HandlerResult::ok);
-        case MoveKind::activated_busy:
-            return activated(HandlerResult::device_busy);
-        case MoveKind::activated_retry:
-            return activated(HandlerResult::retry);
-        case MoveKind::activated_retry_now:
-            return activated(HandlerResult::retry_now);
-        case MoveKind::activated_failed:
-            return activated(HandlerResult::io);
-        case MoveKind::no_path_timer:
-        case MoveKind::no_path_timer_early:
-            return kind(Event::Kind::no_path_timer);
-        case MoveKind::activation_timer:
-        case MoveKind::activation_timer_early:
-            return kind(Event::Kind::activation_timer);
-        case MoveKind::fence_timer:
-        case MoveKind::fence_timer_early:
-            return kind(Event::Kind::fence_timer);
-        case MoveKind::suspend_noflush:
-            event.noflush = true;
-            [[fallthrough]];
-        case MoveKind::suspend_flush:
-            return kind(Event::Kind::suspend);
-        case MoveKind::no_traffic:
-            return kind(Event::Kind::no_traffic);
-        case MoveKind::resume:
-            return kind(Event::Kind::resume);
-        case MoveKind::begin:
-        case MoveKind::answer_ok:
-        case MoveKind::answer_medium:
-        case MoveKind::answer_path:
-        case MoveKind::answer_resource:
-        case MoveKind::answer_unknown:
-        case MoveKind::send_delayed:
-            break;
+    event.sticky = move.kind == MoveKind::fail_path_sticky;
+    event.noflush = move.kind == MoveKind::suspend_noflush;
+    if (const auto message = message_of(move.kind)) {
+        event.message = *message;
+    } else if (const auto result = result_of(move.kind)) {
+        event.kind = Event::Kind::path_activated;
+        event.result = *result;
+    } else {
+        event.kind = event_kind_of(move.kind);
     }
-    CHECK(false, "what happens to requests is no event");
     return event;
 }
 
