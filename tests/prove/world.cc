@@ -11,7 +11,7 @@ using multipath::Multipath;
 using multipath::PathId;
 
 World::World(const Config& config)
-    : config_(&config), brain_(std::move(Multipath::create(config.spec(), hands_.now).value())) {
+    : config_(&config), brain_(std::move(Multipath::create(config.spec(), Instant{1}).value())) {
     CHECK(config.path_count() <= world_paths_max && config.requests <= world_requests_max,
           "a configuration fits a world");
     hands_.up.fill(true);
