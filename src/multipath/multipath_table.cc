@@ -88,8 +88,8 @@ Result<void> Multipath::replace(MultipathSpec spec, Instant now) {
     const bool had_path = valid_paths_ > 0;
     install(spec, std::move(*groups), now);
     if (suspended()) {
-        // Until the resume nothing is held but for want of a path.
-        saved_queue_ = spec.no_path.queue;
+        // A flushing suspension has taken queueing away, and gives the new table's back.
+        (noflush_ ? queue_ : saved_queue_) = spec.no_path.queue;
         no_path_timeout_ = spec.no_path.timeout;
         if (!had_path && valid_paths_ > 0) find_first_path();
         if (had_path && valid_paths_ == 0) lose_last_path(now);

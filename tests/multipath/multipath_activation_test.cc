@@ -250,6 +250,7 @@ TEST(MultipathActivation, NothingStartsDuringASuspensionAndARetryFailsThePath) {
     map.answer("a1", HandlerResult::retry);
     EXPECT_EQ(map.path_status("a1").state, PathState::down);
     map.answer("a2", HandlerResult::ok);
+    map.handle({.kind = Event::Kind::no_traffic, .reason = {}});
     EXPECT_THAT(map.told(), testing::Contains("suspended"));
     map.handle({.kind = Event::Kind::resume, .reason = {}});
     EXPECT_EQ(map.io(), "a2");

@@ -100,14 +100,20 @@ TEST(MultipathSuspend, AFailIfNoPathBeforeItStaysAfterIt) {
 }
 
 TEST(MultipathSuspend, ATableThatComesMeanwhileBringsItsOwnPolicy) {
-    QueueDriver map(one_path());
-    map.suspend(false);
-    map.no_traffic();
-    MultipathSpec spec = one_path();
-    spec.no_path.queue = false;
-    ASSERT_TRUE(map.map->replace(std::move(spec), map.now).has_value());
-    map.resume();
-    EXPECT_FALSE(map.map->table().no_path.queue);
+    for (const bool noflush : {false, true}) {
+        for (const bool queue : {false, true}) {
+            MultipathSpec before = one_path();
+            before.no_path.queue = !queue;
+            QueueDriver map(std::move(before));
+            map.suspend(noflush);
+            map.no_traffic();
+            MultipathSpec spec = one_path();
+            spec.no_path.queue = queue;
+            ASSERT_TRUE(map.map->replace(std::move(spec), map.now).has_value());
+            map.resume();
+            EXPECT_EQ(map.map->table().no_path.queue, queue) << noflush;
+        }
+    }
 }
 
 TEST(MultipathSuspend, CheckersStillCountMeanwhile) {
