@@ -47,7 +47,8 @@ inline constexpr uint64_t held_bytes_default = 64u << 20;
 inline constexpr Duration no_path_timeout_default = 60s;
 /// Before a request goes out again that a path refused for want of memory or requests.
 inline constexpr Duration requeue_delay = 100ms;
-/// A write whose answer was lost waits this long for the path's word that it cannot happen any more.
+/// A write whose answer was lost waits this long for the path's word that it cannot happen any
+/// more.
 inline constexpr Duration fence_patience_default = 60s;
 /// Activation of a priority group by its hardware handler.
 inline constexpr uint32_t pg_init_retries_max = 50;

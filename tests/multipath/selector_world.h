@@ -26,7 +26,8 @@ struct WorldPath {
 /// Keeps `depth` I/Os in flight: each answer is followed by the next request.
 class SelectorWorld {
   public:
-    SelectorWorld(std::unique_ptr<Selector> selector, std::vector<WorldPath> start_paths, uint64_t seed)
+    SelectorWorld(std::unique_ptr<Selector> selector, std::vector<WorldPath> start_paths,
+                  uint64_t seed)
         : paths(std::move(start_paths)),
           selector_(std::move(selector)),
           free_at_(paths.size(), now_),
