@@ -34,7 +34,8 @@ Result<void> keep_only(std::vector<T>& all, std::string_view sort, const std::st
 }
 
 Result<void> keep_area(Snapshot& snapshot, std::string_view area, const std::string& name) {
-    if (area == "maps" || area == "topology") return keep_only(snapshot.maps, "map", name);
+    if (area == "maps" || area == "topology" || area == "dm")
+        return keep_only(snapshot.maps, "map", name);
     if (area == "paths") return keep_only(snapshot.paths, "path", name);
     return keep_only(snapshot.exports, "export", name);
 }
@@ -45,6 +46,10 @@ json area_json(const Snapshot& snapshot, std::string_view area) {
     json made = json::array();
     if (area == "maps")
         for (const MapSnapshot& map : snapshot.maps) made.push_back(map_json(map));
+    if (area == "dm")
+        for (const MapSnapshot& map : snapshot.maps)
+            made.push_back(
+                {{"name", map.name}, {"table", map.dm_table}, {"status", map.dm_status}});
     if (area == "paths")
         for (const PathSnapshot& path : snapshot.paths) made.push_back(path_json(path));
     if (area == "exports")
@@ -56,13 +61,14 @@ std::string area_text(const Snapshot& snapshot, std::string_view area) {
     if (area == "status") return status_text(snapshot);
     if (area == "topology") return topology_text(snapshot);
     if (area == "maps") return maps_text(snapshot);
+    if (area == "dm") return dm_text(snapshot);
     if (area == "paths") return paths_text(snapshot);
     return exports_text(snapshot);
 }
 
 bool is_area(std::string_view word) {
-    return word == "status" || word == "topology" || word == "maps" || word == "paths" ||
-           word == "exports";
+    return word == "status" || word == "topology" || word == "maps" || word == "dm" ||
+           word == "paths" || word == "exports";
 }
 
 std::string query_value(const ApiRequest& request, const std::string& key) {

@@ -83,6 +83,8 @@ struct MapSnapshot {
     uint64_t failed_to_client = 0;  ///< Requests answered with an error.
     std::vector<GroupSnapshot> groups;
     std::vector<std::string> exports;
+    std::string dm_table;   ///< As `dmsetup table` would show the map.
+    std::string dm_status;  ///< As `dmsetup status` would.
 };
 
 /// One export, as it is now.

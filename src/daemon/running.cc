@@ -289,7 +289,9 @@ Result<std::string> Running::path_command(const Command& command) {
     event.sticky = command.hold;
     event.reason = command.hold ? "held down by an operator" : "failed by an operator";
     if (!failing) event.reason = "reinstated by an operator";
-    if (auto done = volume->map().handle(event); !done) return std::unexpected(done.error());
+    if (auto done = volume->map().handle(event); !done)
+        return fail(fmt::format("map {}: {}", volume->name(), done.error().message),
+                    done.error().code);
     if (!failing) return fmt::format("path {}: reinstated", unit->name());
     return fmt::format(
         "path {}: failed{}", unit->name(),
@@ -328,7 +330,8 @@ Result<std::string> Running::map_command(const Command& command) {
             return fail("not a command for a map", EINVAL);
     }
     if (auto done = (*volume)->map().handle(event); !done)
-        return fail(fmt::format("map {}: {}", command.map, done.error().message), EINVAL);
+        return fail(fmt::format("map {}: {}", command.map, done.error().message),
+                    done.error().code);
     tell(Severity::info, "map-command", command.map, "", text);
     return text;
 }
@@ -339,7 +342,8 @@ Result<std::string> Running::suspend_or_resume(const Command& command) {
     map::MapDevice& map = (*volume)->map();
     const bool suspending = command.kind == Command::Kind::suspend_map;
     if (auto done = suspending ? map.suspend(command.noflush) : map.resume(); !done)
-        return fail(fmt::format("map {}: {}", command.map, done.error().message), EINVAL);
+        return fail(fmt::format("map {}: {}", command.map, done.error().message),
+                    done.error().code);
     // The map tells of the end of both itself.
     return fmt::format("map {}: {}", command.map,
                        suspending ? "I/O is put off until it is resumed" : "I/O goes on");
@@ -373,9 +377,10 @@ void Running::shut_down(Duration deadline, std::function<void(Result<void>)> don
     drain_step(loop_.now());
 }
 
-/// What is held waits for a path, not for us: it is answered when the rest is done.
+/// What waits in the map waits for a path or a resume, not for us: it is answered when the rest is
+/// done.
 bool Running::idle(const Volume& volume) const {
-    return volume.map().counters().in_flight == volume.map().held_requests();
+    return volume.map().counters().in_flight == volume.map().waiting_requests();
 }
 
 void Running::drain_step(Instant now) {
@@ -408,6 +413,9 @@ void Running::flush_idle() {
             flushes_, [&](const auto& flush) { return flush->map == volume->name(); });
         if (begun || !idle(*volume)) continue;
         volume->map().shut_down_held();
+        // The last flush has to come through a map that somebody has suspended.
+        if (volume->map().state() == map::MapDevice::State::suspending) continue;
+        CHECK(volume->map().resume().has_value(), "a map that is not being suspended resumes");
         auto& flush = flushes_.emplace_back(std::make_unique<Flush>());
         flush->map = volume->name();
         if (volume->map().geometry().read_only || volume->map().status().valid_paths == 0) {

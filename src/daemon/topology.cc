@@ -156,6 +156,13 @@ std::string paths_text(const Snapshot& snapshot) {
     return table.text();
 }
 
+std::string dm_text(const Snapshot& snapshot) {
+    std::string text;
+    for (const MapSnapshot& map : snapshot.maps)
+        text += fmt::format("{0}: {1}\n{0}: {2}\n", map.name, map.dm_table, map.dm_status);
+    return text;
+}
+
 std::string maps_text(const Snapshot& snapshot) {
     Table table({{"MAP", left},
                  {"SIZE", right},

@@ -22,6 +22,8 @@ namespace braidway::daemon {
 /// dm-N counts the maps, for tools that expect it; no such kernel device exists. A path's words are
 /// its state, its last check, and "running" or "held" (failed by an operator with --hold).
 std::string topology_text(const Snapshot& snapshot);
+/// Each map's table and status lines in device-mapper's words.
+std::string dm_text(const Snapshot& snapshot);
 
 /// One line for each path; below it who failed it, when and why, what the last check said, and the
 /// layers that do something.

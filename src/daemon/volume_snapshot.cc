@@ -4,6 +4,7 @@
 
 #include "base/units.h"
 #include "daemon/volume.h"
+#include "multipath/dm_table.h"
 
 namespace braidway::daemon {
 namespace {
@@ -72,6 +73,11 @@ MapSnapshot Volume::map_snapshot(Instant now) const {
     snapshot.path_count = static_cast<uint32_t>(status.paths.size());
     snapshot.no_path_policy = no_path_text(config_.no_path);
     snapshot.queueing = status.queueing;
+    const uint64_t sectors = snapshot.size_bytes / 512;
+    snapshot.dm_table =
+        fmt::format("0 {} multipath {}", sectors, multipath::dm_table_text(map_->brain().table()));
+    snapshot.dm_status =
+        fmt::format("0 {} multipath {}", sectors, multipath::dm_info_text(map_->brain().dm_info()));
     snapshot.no_path_expired = status.no_path_expired;
     snapshot.state = state_name(map_->state());
     snapshot.fenced = counters.fenced;

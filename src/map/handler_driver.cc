@@ -61,6 +61,11 @@ void HandlerDriver::activate(uint32_t path) {
     }
 }
 
+void HandlerDriver::table_changed() {
+    for (DeviceId device = 0; device < devices_.size(); ++device)
+        if (devices_[device].path != nullptr) tell_admission(device, handler_->admits(device, {}));
+}
+
 void HandlerDriver::rescan(path::Path& path) {
     const auto device = device_of(path);
     if (!device) return;

@@ -33,6 +33,7 @@ class HandlerDriver final : public Activator {
                         const multipath::DeviceIdentity& identity);
     void detach(path::Path& path);
     void activate(uint32_t path) override;
+    void table_changed() override;
     /// The path is back, or its device has reported a change: its state is learnt anew.
     void rescan(path::Path& path);
     /// What the handler says of sense data that an I/O on `path` met.

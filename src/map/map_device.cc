@@ -318,6 +318,7 @@ Result<void> MapDevice::replace(MapConfig config, std::vector<Member> members) {
     install(std::move(config), std::move(members));
     take_actions();
     update_gate();
+    check_traffic();
     return {};
 }
 
@@ -350,6 +351,7 @@ void MapDevice::install(MapConfig config, std::vector<Member> members) {
     former_stores_ = std::move(former_stores);
     ++table_version_;
     attach_members();
+    if (activator_ != nullptr) activator_->table_changed();
 }
 
 void MapDevice::set_store(uint32_t path, uint64_t store) {
@@ -363,11 +365,13 @@ void MapDevice::shut_down() {
 }
 
 void MapDevice::shut_down_held() {
+    counters_.fenced = counters_.deferred = 0;
     fail_held(IoStatus::shutdown);
     for (auto* list : {&delayed_, &fenced_, &deferred_})
         while (block::Request* request = take_first(*list))
             answer_soon(*request, IoStatus::shutdown);
     update_gate();
+    check_traffic();
 }
 
 }  // namespace braidway::map

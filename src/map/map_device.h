@@ -32,6 +32,8 @@ class Activator {
   public:
     /// Activate the path with this index; MapDevice::path_activated() follows exactly once, later.
     virtual void activate(uint32_t path) = 0;
+    /// The map has another table: which paths let I/O through is told anew.
+    virtual void table_changed() {}
 
   protected:
     ~Activator() = default;

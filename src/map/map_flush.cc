@@ -54,7 +54,7 @@ void MapDevice::mark_flushed(uint64_t store, uint64_t writes) {
 std::optional<uint32_t> MapDevice::way_to_store_of(size_t path) const {
     const auto leads_there = [&](size_t index) {
         return members_[index].store == members_[path].store &&
-               brain_->path_state(static_cast<uint32_t>(index)) == multipath::PathState::up;
+               brain_->takes_io(static_cast<uint32_t>(index));
     };
     if (leads_there(path)) return static_cast<uint32_t>(path);
     for (uint32_t index = 0; index < members_.size(); ++index)
@@ -83,6 +83,8 @@ void MapDevice::flush_step(block::Request& request) {
         return;
     }
     auto& words = request.top().words;
+    // One that was held over a change of the table starts anew.
+    if (!of_this_table(request)) words[flush_at] = 0;
     for (uint64_t& at = words[flush_at]; at < members_.size(); ++at) {
         if (!unflushed(at)) continue;
         const std::optional<uint32_t> via = way_to_store_of(at);

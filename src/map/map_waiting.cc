@@ -71,7 +71,8 @@ void MapDevice::run_held() {
     if (brain_->strict()) {
         // As the kernel's worker: the next one sees what became of the one before.
         run_left_ = held_.size();
-        if (run_operation_.idle()) loop_.complete_soon(run_operation_, 0);
+        if (run_left_ > 0 && run_operation_.idle()) loop_.complete_soon(run_operation_, 0);
+        check_traffic();
         return;
     }
     // Those that must be held again join the list behind the ones that are still to be looked at

@@ -123,6 +123,11 @@ class Multipath {
     uint32_t valid_paths() const { return valid_paths_; }
     size_t path_count() const { return order_.size(); }
     PathState path_state(PathId id) const { return entries_[order_[id]].state; }
+    /// Whether I/O may be sent to the path: it is up, and its handler lets I/O through.
+    bool takes_io(PathId id) const {
+        const Path& path = entries_[order_[id]];
+        return path.state == PathState::up && !path.vetoed;
+    }
     /// What the hardware handler is asked for this path.
     Activation activation(PathId id) const {
         const Path& path = entries_[order_[id]];
@@ -155,7 +160,8 @@ class Multipath {
         bool activation_waits = false;  ///< For the delay.
         uint16_t activations = 0;       ///< Asked of the handler and not answered.
         uint32_t fail_count = 0;
-        uint32_t fenced = 0;  ///< Requests that release_fenced lets go.
+        uint32_t fenced = 0;         ///< Requests that release_fenced lets go.
+        bool fence_resends = false;  ///< At the end of the time, not only at the path's word.
         Instant fence_deadline;
         PathId id = no_path;
         std::string name;

@@ -42,7 +42,7 @@ void Multipath::expire() {
         tell(Action::Kind::defer_held);
     else
         tell(Action::Kind::fail_held).reason =
-            fmt::format("no path for {}", format_duration(*no_path_timeout_));
+            fmt::format("no path for {}", format_duration(no_path_timeout_.value_or(Duration(0))));
 }
 
 void Multipath::disarm_no_path_timer() {
@@ -103,8 +103,13 @@ void Multipath::resume(Instant now) {
 // --- requests that may still happen on a failed path --------------------------------------------
 
 Verdict Multipath::fence(Path& path, Instant now) {
+    // Each fence ends by the policy under which it began; together they end with the longest, and
+    // send again only if all of them may.
+    const bool resends = fence_.quiesce_time.has_value();
+    const Instant deadline = now + fence_.quiesce_time.value_or(fence_.patience);
+    path.fence_resends = resends && (path.fenced == 0 || path.fence_resends);
+    path.fence_deadline = path.fenced == 0 ? deadline : std::max(path.fence_deadline, deadline);
     ++path.fenced;
-    path.fence_deadline = now + fence_.quiesce_time.value_or(fence_.patience);
     arm_fence_timer();
     return Verdict::fence;
 }
@@ -130,7 +135,7 @@ void Multipath::fence_timer(Instant now) {
     for (uint32_t entry = 0; entry < entries_.size(); ++entry) {
         Path& path = entries_[entry];
         if (path.fenced > 0 && path.fence_deadline <= now)
-            release_fenced(path, entry, fence_.quiesce_time.has_value());
+            release_fenced(path, entry, path.fence_resends);
     }
     arm_fence_timer();
 }

@@ -83,6 +83,8 @@ Result<void> Multipath::replace(MultipathSpec spec, Instant now) {
         install(spec, std::move(*groups), now);
         queue_ = spec.no_path.queue;
         no_path_timeout_ = spec.no_path.timeout;
+        // Held by the table before, which cannot run them any more.
+        tell(Action::Kind::run_held);
         return {};
     }
     const bool had_path = valid_paths_ > 0;
@@ -93,6 +95,11 @@ Result<void> Multipath::replace(MultipathSpec spec, Instant now) {
         no_path_timeout_ = spec.no_path.timeout;
         if (!had_path && valid_paths_ > 0) find_first_path();
         if (had_path && valid_paths_ == 0) lose_last_path(now);
+        if (!had_path && valid_paths_ == 0) {
+            // The resume starts the clock again, by the new policy.
+            expired_ = false;
+            disarm_no_path_timer();
+        }
         return {};
     }
     if (!had_path && valid_paths_ == 0) {
@@ -190,15 +197,18 @@ void Multipath::install(MultipathSpec& spec, std::vector<Group> groups, Instant 
 void Multipath::take_settings(const MultipathSpec& spec) {
     strict_ = spec.kernel_strict;
     bio_ = spec.queue_mode == QueueMode::bio;
+    const bool other_handler = handler_ != spec.handler.name;
     handler_ = spec.handler.name;
     init_retries_ = spec.pg_init_retries;
     init_delay_ = spec.pg_init_delay.value_or(limits::pg_init_delay_default);
     fence_ = spec.fence;
     // What was asked of the handler for the table before is forgotten; the group in use is
     // activated for this one.
-    activations_ = 0;
+    // What waited for the answers waits for nothing now.
+    if (std::exchange(activations_, 0) > 0) tell(Action::Kind::run_held);
     init_forbidden_ = delay_init_ = false;
     for (Path& path : entries_) {
+        path.vetoed = path.vetoed && !other_handler;
         path.activation_waits = false;
         path.activations = 0;
     }
@@ -213,7 +223,7 @@ void Multipath::start_from_nothing() {
     for (const uint32_t entry : order_) {
         Path& path = entries_[entry];
         path.removed = true;
-        if (path.in_flight == 0) free_entries_.push_back(entry);
+        if (path.in_flight == 0 && path.fenced == 0) free_entries_.push_back(entry);
     }
     order_.clear();
     groups_.clear();

@@ -67,6 +67,17 @@ TEST(Topology, MapsExportsAndStatusShowTheirFigures) {
         << status;
 }
 
+TEST(Topology, DmIsEachMapsTableAndStatusLine) {
+    Snapshot snapshot;
+    MapSnapshot& map = snapshot.maps.emplace_back();
+    map.name = "db";
+    map.dm_table = "0 8 multipath 0 0 0 0";
+    map.dm_status = "0 8 multipath 2 1 0 0 0 0";
+    EXPECT_EQ(dm_text(snapshot),
+              "db: 0 8 multipath 0 0 0 0\n"
+              "db: 0 8 multipath 2 1 0 0 0 0\n");
+}
+
 TEST(Topology, NothingToShowIsNoError) {
     EXPECT_EQ(topology_text(Snapshot{}), "");
     EXPECT_EQ(exports_text(Snapshot{}).find("EXPORT"), 0u);

@@ -120,6 +120,19 @@ TEST_F(VolumeTest, AMapStartsWithThePathsThatWork) {
     EXPECT_THAT(volume_->find_path("b")->problem(), HasSubstr("No such file"));
 }
 
+TEST_F(VolumeTest, ShowsItselfInDeviceMappersWords) {
+    ASSERT_TRUE(create({zero_path("a", 1 << 20), zero_path("b", 1 << 20)}).has_value());
+    const MapSnapshot shown = volume_->map_snapshot(loop_->now());
+    EXPECT_EQ(shown.state, "running");
+    EXPECT_THAT(shown.dm_table, testing::StartsWith("0 2048 multipath 1 queue_if_no_path 0 "));
+    EXPECT_THAT(shown.dm_table, HasSubstr(" a 1"));
+    EXPECT_THAT(shown.dm_status, testing::StartsWith("0 2048 multipath 2 1 0 0 "));
+    EXPECT_THAT(shown.dm_status, HasSubstr(" b A 0"));
+    ASSERT_TRUE(volume_->map().suspend(false).has_value());
+    EXPECT_EQ(volume_->map_snapshot(loop_->now()).state, "suspended");
+    ASSERT_TRUE(volume_->map().resume().has_value());
+}
+
 TEST_F(VolumeTest, AMapWithoutAPathThatWorksIsRefusedSayingWhy) {
     const auto created = create({file_path("a", folder_ / "missing")});
     ASSERT_FALSE(created.has_value());

@@ -273,11 +273,21 @@ TEST(MultipathActivation, APathReinstatedWhileSuspendedHasItsGroupActivatedAfter
     EXPECT_THAT(map.told(), ElementsAre("activate a1", "activate a2"));
 }
 
+TEST(MultipathActivation, AnotherHandlerForgetsTheVetoesOfTheOneBefore) {
+    HandlerDriver map(with_handler());
+    map.handle({.kind = Event::Kind::path_vetoed, .path = map.path("a1"), .reason = "standby"});
+    ASSERT_TRUE(map.map->replace(with_handler(), map.now).has_value());
+    EXPECT_FALSE(map.map->takes_io(map.path("a1")));
+    ASSERT_TRUE(map.map->replace(two_groups(), map.now).has_value());
+    EXPECT_TRUE(map.map->takes_io(map.path("a1")));
+}
+
 TEST(MultipathActivation, ANewTableForgetsWhatWasAskedAndActivatesTheGroupInUse) {
     HandlerDriver map(with_handler());
     map.io();
     map.told();
     ASSERT_TRUE(map.map->replace(with_handler(), map.now).has_value());
+    EXPECT_THAT(map.told(), ElementsAre("run held")) << "what waited for the answers";
     map.answer("a1", HandlerResult::device_failed);
     EXPECT_EQ(map.path_status("a1").state, PathState::up) << "the answer was for the old table";
     EXPECT_EQ(map.io(), "hold");

@@ -238,6 +238,57 @@ TEST(MultipathFence, WithoutAWordAWriteIsAnsweredAndWithAQuiesceTimeItIsSentAgai
     }
 }
 
+TEST(MultipathFence, EndsByThePolicyUnderWhichItBegan) {
+    QueueDriver map(two_groups());
+    map.lose(map.route());
+    MultipathSpec spec = two_groups();
+    spec.fence.quiesce_time = 600s;
+    ASSERT_TRUE(map.map->replace(std::move(spec), map.now).has_value());
+    map.told();
+    map.now = map.now + 60s;
+    map.fence_timer();
+    EXPECT_THAT(map.told(), ElementsAre("answer fenced"));
+}
+
+TEST(MultipathFence, OutlivesAChangeToStrictMode) {
+    QueueDriver map(two_groups());
+    map.lose(map.route());
+    ASSERT_TRUE(map.map->replace(strict(QueueMode::bio), map.now).has_value());
+    ASSERT_TRUE(map.map->replace(strict(QueueMode::bio), map.now).has_value());
+    map.told();
+    map.now = map.now + 60s;
+    map.fence_timer();
+    EXPECT_THAT(map.told(), Contains("answer fenced"));
+}
+
+TEST(MultipathSuspend, ANewTimeWithoutAPathCountsFromTheResume) {
+    for (const bool noflush : {false, true}) {
+        MultipathSpec spec = one_path();
+        spec.no_path.timeout = 3s;
+        QueueDriver map(std::move(spec));
+        map.fail("a");
+        map.suspend(noflush);
+        map.no_traffic();
+        spec = one_path();
+        spec.no_path.timeout = std::nullopt;
+        ASSERT_TRUE(map.map->replace(std::move(spec), map.now).has_value());
+        map.now = map.now + 10s;
+        map.timer();
+        map.resume();
+        map.told();
+        EXPECT_EQ(map.io(), "hold") << "the new table queues for ever";
+    }
+}
+
+TEST(MultipathStrict, ATableRunsWhatTheOneBeforeHeld) {
+    QueueDriver map(strict(QueueMode::bio));
+    for (const char* path : {"a1", "a2", "b1", "b2"}) map.fail(path);
+    map.io();
+    map.told();
+    ASSERT_TRUE(map.map->replace(strict(QueueMode::bio), map.now).has_value());
+    EXPECT_THAT(map.told(), Contains("run held"));
+}
+
 TEST(MultipathFence, OfARemovedPathEndsWithItsTime) {
     QueueDriver map(two_groups());
     const Route sent = map.route();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// show topology|maps|paths|exports|status [NAME]
+// show topology|maps|dm|paths|exports|status [NAME]
 #include <CLI/CLI.hpp>
 #include <memory>
 
@@ -10,14 +10,13 @@ namespace braidway::apps {
 namespace {
 
 void add_page(CLI::App& show, Program& program, const std::string& page,
-              const std::string& singular, const std::string& help) {
+              const std::string& singular, const std::string& help, bool takes_name = false) {
     CLI::App* command = show.add_subcommand(page, help);
     command->fallthrough();
     auto name = std::make_shared<std::string>();
-    if (!singular.empty()) {
-        command->alias(singular);
+    if (!singular.empty()) command->alias(singular);
+    if (!singular.empty() || takes_name)
         command->add_option("name", *name, "Only this one")->type_name("NAME");
-    }
     command->callback([&program, page, name] {
         program.action = [&program, page, name] {
             return show_page(program, "/v1/" + page + (name->empty() ? "" : "/" + *name));
@@ -34,6 +33,8 @@ void add_show(CLI::App& app, Program& program) {
     show->require_subcommand(1);
     add_page(*show, program, "topology", "tree", "Maps, groups and paths, as `multipath -ll`");
     add_page(*show, program, "maps", "map", "Maps: size, paths, held I/O, retries");
+    add_page(*show, program, "dm", "", "Each map's table and status line in device-mapper's words",
+             true);
     add_page(*show, program, "paths", "path",
              "Paths: state, checks, I/O, errors, and who failed them when and why");
     add_page(*show, program, "exports", "export", "Exports: addresses, connections, requests");

@@ -110,6 +110,7 @@ TEST_F(CliTest, WithoutADaemonThePlacesAreNamed) {
 TEST_F(CliTest, ShowsPrintTextOrJson) {
     serve(usual_socket());
     EXPECT_THAT(run_words({"show", "maps"}).out, StartsWith("MAP "));
+    EXPECT_THAT(run_words({"show", "dm", "db"}).out, StartsWith("db: "));
     EXPECT_THAT(run_words({"show", "map", "db"}).out, testing::Not(HasSubstr("spare")));
     EXPECT_THAT(run_words({"--json", "list", "paths"}).out, StartsWith("{\"paths\":["));
     EXPECT_THAT(run_words({"show", "exports", "--json"}).out, HasSubstr("\"schema\":1"));
