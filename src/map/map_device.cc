@@ -145,7 +145,7 @@ void MapDevice::completed(block::Request& request) {
         obey(request, verdict);
         if (waits) take_actions();
     }
-    if (state_ == State::suspending) check_traffic();
+    check_traffic();
 }
 
 void MapDevice::obey(block::Request& request, Verdict verdict) {

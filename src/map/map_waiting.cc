@@ -83,7 +83,7 @@ void MapDevice::run_held() {
         if (!held_.empty() && held_.front() == &request) break;
     }
     update_gate();
-    if (state_ == State::suspending) check_traffic();
+    check_traffic();
 }
 
 void MapDevice::run_next_held() {
@@ -104,7 +104,7 @@ void MapDevice::fail_held(IoStatus status) {
         answer_soon(*request, status);
     }
     update_gate();
-    if (state_ == State::suspending) check_traffic();
+    check_traffic();
 }
 
 /// The brain is told that a request which was held after a try has found no other path.
@@ -132,7 +132,7 @@ void MapDevice::send_delayed(Instant now) {
         go_on(*take_first(delayed_));
     }
     update_gate();
-    if (state_ == State::suspending) check_traffic();
+    check_traffic();
 }
 
 void MapDevice::fence(block::Request& request) {
@@ -158,7 +158,7 @@ void MapDevice::release_fenced(uint32_t entry, bool resend) {
         go_on(*request);
     }
     update_gate();
-    if (state_ == State::suspending) check_traffic();
+    check_traffic();
 }
 
 // --- suspension ---------------------------------------------------------------------------------

@@ -242,7 +242,7 @@ void Multipath::handle(const Event& event, Instant now) {
         case Event::Kind::checker_up: {
             Path& path = path_of(event.path);
             // A sticky failure is an operator's word against the checker's.
-            if (path.state == PathState::down && !path.sticky) reinstate_path(path, now);
+            if (path.state == PathState::down && !path.sticky) reinstate_path(path);
             return;
         }
         case Event::Kind::checker_down:
@@ -275,7 +275,7 @@ void Multipath::handle(const Event& event, Instant now) {
         case Event::Kind::suspend:
             return suspend(event.noflush);
         case Event::Kind::no_traffic:
-            if (suspension_ == Suspension::suspending) end_suspending(now);
+            if (suspension_ == Suspension::suspending) end_suspending();
             return;
         case Event::Kind::resume:
             return resume(now);
@@ -296,7 +296,7 @@ void Multipath::handle_message(const Event& event, Instant now) {
             });
         case Message::reinstate_path:
             return each_entry_of_path([&](Path& path) {
-                if (path.state == PathState::down) reinstate_path(path, now);
+                if (path.state == PathState::down) reinstate_path(path);
             });
         case Message::switch_group:
             return switch_group(event.group);
@@ -345,7 +345,7 @@ void Multipath::fail_path(Path& path, std::string_view failed_by, std::string re
     if (valid_paths_ == 0) lose_last_path(now);
 }
 
-void Multipath::reinstate_path(Path& path, Instant now) {
+void Multipath::reinstate_path(Path& path) {
     groups_[path.group - 1].selector->reinstate_path(path.place);
     path.state = PathState::up;
     path.sticky = false;
@@ -358,7 +358,7 @@ void Multipath::reinstate_path(Path& path, Instant now) {
         current_path_ = no_path;
         find_first_path();
     } else if (!handler_.empty() && path.group == current_group_) {
-        activate_alone(path, now);
+        activate_alone(path);
     }
 }
 

@@ -254,7 +254,7 @@ class Multipath {
     Verdict failed(Path& path, const Ticket& ticket, IoStatus status, Instant now,
                    bool may_still_happen);
     void fail_path(Path& path, std::string_view failed_by, std::string reason, Instant now);
-    void reinstate_path(Path& path, Instant now);
+    void reinstate_path(Path& path);
     void handle_message(const Event& event, Instant now);
     void switch_group(GroupNumber number);
     void set_disabled(GroupNumber number, bool disabled);
@@ -269,7 +269,7 @@ class Multipath {
     void path_activated(Path& path, HandlerResult result, const std::string& reason, Instant now);
     bool take_activation_result(Path& path, HandlerResult result, Instant now);
     void end_activation_round(bool retry_delayed, Instant now);
-    void activate_alone(Path& path, Instant now);
+    void activate_alone(Path& path);
 
     // With no path left, suspended, fenced; in multipath_queue.cc.
     bool queueing() const { return queue_ && !expired_; }
@@ -285,7 +285,7 @@ class Multipath {
     void queue_if_no_path(Instant now);
     void fail_if_no_path();
     void suspend(bool noflush);
-    void end_suspending(Instant now);
+    void end_suspending();
     void resume(Instant now);
     Verdict fence(Path& path, Instant now);
     void release_fenced(Path& path, uint32_t entry, bool resend);

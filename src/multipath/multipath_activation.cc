@@ -61,7 +61,7 @@ void Multipath::run_waiting_activations(Instant now) {
 }
 
 /// A path that comes back into the group in use: only itself is activated, and I/O goes on.
-void Multipath::activate_alone(Path& path, Instant now) {
+void Multipath::activate_alone(Path& path) {
     if (path.activation_waits) return;
     if (!strict_ && suspended()) {
         // Nothing starts now; the first I/O after the resume has the whole group activated.
@@ -70,7 +70,6 @@ void Multipath::activate_alone(Path& path, Instant now) {
     }
     if (!strict_ && path.activations > 0) return;
     activate(path);
-    static_cast<void>(now);
 }
 
 void Multipath::path_activated(Path& path, HandlerResult result, const std::string& reason,

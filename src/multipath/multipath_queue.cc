@@ -82,7 +82,7 @@ void Multipath::suspend(bool noflush) {
 }
 
 /// No request is on a path; activations may still run, but none starts any more.
-void Multipath::end_suspending(Instant) {
+void Multipath::end_suspending() {
     traffic_ended_ = true;
     init_forbidden_ = activations_ > 0;
     if (init_forbidden_) return;
