@@ -124,4 +124,23 @@ inline constexpr Duration sweep_interval = 20ms;
 /// A killed daemon's TCP port is free again within some milliseconds.
 inline constexpr Duration listen_patience = 500ms;
 
+// --- node memory -------------------------------------------------------------------------------
+inline constexpr uint32_t node_max = 1023;  ///< Highest NUMA node, as in the largest kernels.
+/// Of /sys, /proc and debugfs in one piece: lru_gen and numa_maps of large machines.
+inline constexpr size_t machine_file_bytes_max = 64u << 20;
+inline constexpr Duration reclaim_budget_default = 5min;
+inline constexpr Duration reclaim_budget_max = 24h;
+/// Reclaim itself needs some memory: page tables, zram, requests to write.
+inline constexpr uint64_t reclaim_keep_free_default = 32u << 20;
+/// One call, so that a run can be cancelled and shows progress.
+inline constexpr uint64_t reclaim_file_chunk = 256u << 20;
+inline constexpr uint64_t reclaim_anon_chunk = 32u << 20;
+inline constexpr uint64_t reclaim_chunk_min = 128u << 10;  ///< The kernel's smallest batch.
+/// The kernel's statistics of cgroups are at most this old; then it knows what is hot.
+inline constexpr Duration reclaim_stats_age = 2200ms;
+inline constexpr unsigned reclaim_stats_waits_max = 3;
+/// Between tries while another reclaimer holds the node: doubled from the first to the last.
+inline constexpr Duration reclaim_busy_wait_min = 5ms;
+inline constexpr Duration reclaim_busy_wait_max = 1s;
+
 }  // namespace braidway::limits
