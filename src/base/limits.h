@@ -142,5 +142,14 @@ inline constexpr unsigned reclaim_stats_waits_max = 3;
 /// Between tries while another reclaimer holds the node: doubled from the first to the last.
 inline constexpr Duration reclaim_busy_wait_min = 5ms;
 inline constexpr Duration reclaim_busy_wait_max = 1s;
+inline constexpr Duration reclaim_writeback_poll = 2ms;  ///< How often its end is looked for.
+/// How often a run that waits for another one looks whether the lock is free.
+inline constexpr Duration reclaim_lock_poll = 5ms;
+/// A policy file for jobs: some words and lists of paths, read as root.
+inline constexpr size_t policy_bytes_max = 64u << 10;
+/// Paths or names in one list; each is walked or compared in a run.
+inline constexpr size_t settings_list_max = 256;
+/// One write to a control file, by whoever may write it; one page, as for files of /sys.
+inline constexpr size_t control_bytes_max = 4096;
 
 }  // namespace braidway::limits

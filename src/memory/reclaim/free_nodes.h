@@ -3,7 +3,6 @@
 #pragma once
 
 #include "base/error.h"
-#include "memory/reclaim/cancel.h"
 #include "memory/reclaim/machine.h"
 #include "memory/reclaim/node_list.h"
 #include "memory/reclaim/request.h"
@@ -23,11 +22,11 @@ class ReclaimObserver {
 /// refusal, is in the report of its node.
 /// Errors: before anything was done: a node that is not there, an empty set of kinds.
 /// Threads: starts one for each further node; they are gone when it returns.
-Result<Report> free_nodes(Machine& machine, const Cancel& cancel, const NodeList& nodes,
-                          const Request& request, ReclaimObserver* observer = nullptr);
+Result<Report> free_nodes(Machine& machine, const NodeList& nodes, const Request& request,
+                          ReclaimObserver* observer = nullptr);
 
 /// Like free_nodes(), up to the plan: nothing is freed and nothing is locked.
-Result<Report> plan_nodes(const Machine& machine, const NodeList& nodes, const Request& request);
+Result<Report> plan_nodes(Machine& machine, const NodeList& nodes, const Request& request);
 
 /// How a run ended, as the exit code of the program and the answer of the C interface.
 enum class Outcome : int {

@@ -30,6 +30,8 @@ class Machine {
     virtual Result<std::vector<std::string>> list(const std::string& path) const = 0;
     /// Whether this process could open the file for writing now; else why not.
     virtual Result<void> writable(const std::string& path) const = 0;
+    /// What stands before every path in the file system, for locks and records; empty: nothing.
+    virtual std::string root() const { return {}; }
     /// Bytes of one page.
     virtual uint64_t page_bytes() const = 0;
     virtual unsigned cpus() const = 0;  ///< Online; each may hold back some counts of pages.

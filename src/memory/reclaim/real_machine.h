@@ -20,6 +20,7 @@ class RealMachine : public Machine {
     Result<void> write(const std::string& path, std::string_view text) override;
     Result<std::vector<std::string>> list(const std::string& path) const override;
     Result<void> writable(const std::string& path) const override;
+    std::string root() const override { return root_; }
     uint64_t page_bytes() const override;
     unsigned cpus() const override;
     Instant now() const override;

@@ -19,6 +19,7 @@ struct Settings {
     /// Which nodes; nothing was said: none. "all" is an empty list.
     std::optional<NodeList> nodes{};
     /// The word that gave the amount ("free", "pages" or "until-free"); there must be exactly one.
+    /// Whoever lets one source of words overrule another clears it between them.
     std::string amount_word{};
     Request request{};
     bool strict = false;  ///< A shortfall is an error.
@@ -32,23 +33,34 @@ struct Settings {
 
 /// One word that can be set.
 struct SettingWord {
-    std::string_view name;   ///< "until-free": on the command line with "--" before it.
-    std::string_view value;  ///< What it takes, for help: "SIZE"; empty: a switch.
-    std::string_view help;   ///< One line.
-    bool job = false;        ///< Means something in a policy file only.
+    std::string_view name;  ///< "until-free": on the command line with "--" before it.
+    /// What it takes, for help: "SIZE"; empty: a switch; in brackets: a switch that takes a value.
+    std::string_view value;
+    std::string_view help;    ///< One line.
+    bool repeatable = false;  ///< Set again, it adds; else the last one counts.
+    bool job = false;         ///< Means something in a policy file only.
 };
 
 /// All of them, in the order of the help.
 const std::vector<SettingWord>& setting_words();
 
-/// Sets one word. A switch takes "yes", "no" or nothing (yes); a list word that is set again adds.
-/// Errors: unknown word, bad value; the sentence names both. Nothing is changed then.
+/// Sets one word. A switch takes "yes", "no" or nothing (yes).
+/// Errors: unknown word, bad value, a second word that gives an amount. The sentence begins with
+/// "WORD: ", so that "--" can be put before it, and names the value. Nothing is changed then.
 Result<void> set_setting(Settings& settings, std::string_view word, std::string_view value);
 
-/// Reads lines "word = value"; '#' begins a comment. `name` stands in messages: "FILE:3: ...".
+/// Reads lines "word = value" (a switch needs no value) of at most limits::policy_bytes_max. '#' at
+/// the beginning of a line or after a blank begins a comment. A word that is not repeatable may be
+/// set once. `name` stands in messages: "FILE:3: ...". On an error nothing is changed.
 Result<void> read_policy(Settings& settings, std::string_view text, std::string_view name);
 
-/// Reads one line of words "node=1 pages=25600 what=page-cache", as the control file takes it.
+/// Reads one line of words "node=1 pages=25600 what=page-cache", as the control file takes it, of
+/// at most limits::control_bytes_max. `settings` are what the file's owner has set.
+///
+/// Whoever may write the file has no other right, so a line cannot name paths or mechanisms or give
+/// consent; where the owner named nodes or kinds it may only choose among them; and it may make the
+/// bounds (budget, keep-free, keep-cache, pressure-max, rate) tighter, never wider.
+/// On an error nothing is changed.
 Result<void> read_control_line(Settings& settings, std::string_view line);
 
 /// What is missing or contradicts itself once all words are set: no node, no amount, no kind.

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "memory/reclaim/free_nodes.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <mutex>
+#include <thread>
+
+#include "base/limits.h"
+#include "base/units.h"
+#include "memory/reclaim/node_run.h"
+#include "memory/reclaim/run_place.h"
+#include "memory/reclaim/sysctl_gate.h"
+#include "memory/reclaim/tools.h"
+#include "memory/reclaim/writeback.h"
+
+namespace braidway::memory {
+namespace {
+
+/// What the nodes of one run share.
+struct Run {
+    Machine& machine;
+    const Request& request;
+    ReclaimObserver* observer;
+    std::string root;
+    Result<std::string> place;
+    std::mutex lock{};  ///< Of `observer`.
+
+    void waiting(uint32_t node, std::string_view why) {
+        if (observer == nullptr) return;
+        const std::lock_guard guard(lock);
+        observer->waiting(node, why);
+    }
+    void progressed(uint32_t node, uint64_t freed, uint64_t goal) {
+        if (observer == nullptr) return;
+        const std::lock_guard guard(lock);
+        observer->progressed(node, freed, goal);
+    }
+};
+
+Result<void> check(const Machine& machine, const NodeList& nodes, const Request& request) {
+    if (request.kinds.empty()) return fail("no kind of memory was named", EINVAL);
+    if (nodes.empty()) return fail("no node was named", EINVAL);
+    for (const uint32_t node : nodes)
+        if (auto there = check_node(machine, node); !there) return there;
+    return {};
+}
+
+/// Waits its turn. Errors: cancelled, the budget, a lock that cannot be had.
+Result<FileLock> take_turn(Run& run, uint32_t node) {
+    const Instant until = run.machine.now() + run.request.budget;
+    bool told = false;
+    while (true) {
+        auto lock = FileLock::try_take(fmt::format("{}/node{}.lock", *run.place, node));
+        if (lock || lock.error().code != EWOULDBLOCK) return lock;
+        if (!told) run.waiting(node, "another run frees memory of this node");
+        told = true;
+        if (!run.machine.pause(limits::reclaim_lock_poll)) return fail("cancelled", ECANCELED);
+        if (run.machine.now() >= until)
+            return fail(fmt::format("another run has held node {} for {}", node,
+                                    format_duration(run.request.budget)),
+                        EBUSY);
+    }
+}
+
+NodeTools tools_for(Run& run, uint32_t node, PageGuard* guard) {
+    NodeTools tools{.machine = run.machine,
+                    .mechanisms = make_mechanisms(run.machine, node, run.request),
+                    .guard = guard};
+    if (run.request.allow_sysctl && run.place)
+        tools.open_gate = [&run](bool anonymous) {
+            return open_sysctl_gate(run.machine, run.root, *run.place, anonymous);
+        };
+    if (run.request.writeback)
+        tools.write_back = [&run] { return write_back(run.machine, run.request.writeback_paths); };
+    tools.progressed = [&run, node](uint64_t freed, uint64_t goal) {
+        run.progressed(node, freed, goal);
+    };
+    tools.waiting = [&run, node](std::string_view why) { run.waiting(node, why); };
+    return tools;
+}
+
+NodeReport not_run(const Run& run, uint32_t node, Shortfall because, std::string why) {
+    NodeReport report = NodeRun({.machine = run.machine}, node, run.request).plan();
+    report.shortfall = because;
+    report.reason = std::move(why);
+    return report;
+}
+
+NodeReport free_node(Run& run, uint32_t node) {
+    if (run.request.bytes == 0) return NodeRun(tools_for(run, node, nullptr), node, run.request).run();
+    FileLock lock;
+    if (run.place) {
+        auto turn = take_turn(run, node);
+        if (!turn) {
+            const bool cancelled = turn.error().code == ECANCELED;
+            const bool busy = turn.error().code == EBUSY;
+            return not_run(run, node,
+                           cancelled ? Shortfall::cancelled
+                           : busy    ? Shortfall::busy
+                                     : Shortfall::privilege,
+                           turn.error().message);
+        }
+        lock = std::move(*turn);
+    }
+    return NodeRun(tools_for(run, node, nullptr), node, run.request).run();
+}
+
+}  // namespace
+
+Result<Report> free_nodes(Machine& machine, const NodeList& nodes, const Request& request,
+                          ReclaimObserver* observer) {
+    if (auto good = check(machine, nodes, request); !good) return std::unexpected(good.error());
+    const Instant begun = machine.now();
+    Run run{.machine = machine,
+            .request = request,
+            .observer = observer,
+            .root = machine.root(),
+            .place = run_place(machine.root())};
+    if (run.place)
+        if (auto restored = restore_sysctls(machine, *run.place); !restored)
+            return std::unexpected(restored.error());
+    Report report;
+    report.nodes.resize(nodes.size());
+    {
+        std::vector<std::jthread> threads;
+        for (size_t at = 1; at < nodes.size(); ++at)
+            threads.emplace_back(
+                [&, at] { report.nodes[at] = free_node(run, nodes[at]); });
+        report.nodes[0] = free_node(run, nodes[0]);
+    }
+    report.length = machine.now() - begun;
+    return report;
+}
+
+Result<Report> plan_nodes(Machine& machine, const NodeList& nodes, const Request& request) {
+    if (auto good = check(machine, nodes, request); !good) return std::unexpected(good.error());
+    const Instant begun = machine.now();
+    Report report;
+    for (const uint32_t node : nodes)
+        report.nodes.push_back(NodeRun({.machine = machine,
+                                        .mechanisms = make_mechanisms(machine, node, request)},
+                                       node, request)
+                                   .plan());
+    report.length = machine.now() - begun;
+    return report;
+}
+
+Outcome outcome_of(const Report& report) {
+    Outcome worst = Outcome::done;
+    for (const NodeReport& node : report.nodes) {
+        if (node.shortfall == Shortfall::none) continue;
+        const bool refused = is_refusal(node.shortfall) && node.freed.total() == 0;
+        worst = std::max(worst, refused ? Outcome::refused : Outcome::fell_short);
+    }
+    return worst;
+}
+
+}  // namespace braidway::memory

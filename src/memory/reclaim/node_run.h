@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// One run on one node: the order of things, and measuring after each.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "memory/reclaim/gate.h"
+#include "memory/reclaim/judgement.h"
+#include "memory/reclaim/machine.h"
+#include "memory/reclaim/mechanism.h"
+#include "memory/reclaim/page_guard.h"
+#include "memory/reclaim/request.h"
+#include "memory/reclaim/shortfall.h"
+
+namespace braidway::memory {
+
+/// A change of the kernel's gate that is undone when the object goes.
+class OpenGate {
+  public:
+    virtual ~OpenGate() = default;
+};
+
+/// What a run on a node works with. All outlive it.
+struct NodeTools {
+    Machine& machine;
+    Mechanisms mechanisms{};         ///< In the order of preference.
+    PageGuard* guard = nullptr;      ///< Null: nothing can be guarded, nothing has to be.
+    /// Opens the gate (`anonymous`: for anonymous memory, too). Null: the caller did not allow it.
+    std::function<Result<std::unique_ptr<OpenGate>>(bool anonymous)> open_gate{};
+    /// Writes back; returns the bytes and what to say. Null: not wanted.
+    std::function<Result<std::string>()> write_back{};
+    std::function<void(uint64_t freed, uint64_t goal)> progressed{};
+    std::function<void(std::string_view why)> waiting{};
+};
+
+/// Frees on one node what a request asks for.
+///
+/// Anonymous memory goes first, then page cache, then slab; each kind by the mechanisms that have
+/// it, in their order, in chunks, until its share is reached as measured from the node's counters.
+/// What one kind could not give is then asked of the others.
+///
+/// Errors:  in the report.
+/// Threads: one.
+class NodeRun {
+  public:
+    NodeRun(NodeTools tools, uint32_t node, const Request& request);
+
+    NodeReport run();
+    /// The plan alone.
+    NodeReport plan();
+
+  private:
+    /// Kinds that are freed together: both kinds of page cache, when both were asked for.
+    struct Part {
+        Kind kind;
+        bool both_caches = false;
+    };
+    struct Series;  ///< The calls of one mechanism.
+
+    bool begin();
+    void finish();
+    std::vector<Part> parts() const;
+    void free_parts();
+    void free_part(Part part, uint64_t target);
+    void free_by(Mechanism& mechanism, Part part, uint64_t until);
+    bool call(Series& series, uint64_t bytes);
+    uint64_t allowed_now(const Series& series, uint64_t bytes);
+    Evidence evidence_of(const Series& series, uint64_t asked, const Answer& answer,
+                         Duration length, uint64_t progress) const;
+    bool act_on(Series& series, Judgement judgement, const Answer& answer);
+    bool wait(Duration length, std::string_view why);
+    bool guard(Series& series, uint64_t target);
+    std::vector<Mechanism*> chain(Part part);
+    uint64_t moved(Part part, const Difference& change) const;
+    uint64_t progress(Part part) const;
+    uint64_t remaining() const;
+    bool stop();
+    void measure(Refresh refresh);
+    void keep_rate(uint64_t freed, Instant since);
+    void write_back();
+    void await_swap();
+    void end(Part part, std::string_view mechanism, Shortfall because, std::string text);
+
+    NodeTools tools_;
+    uint32_t node_;
+    const Request& request_;
+    KindSet kinds_;
+    NodeReport report_{};
+    Gate gate_{};
+    NodeState now_{};
+    Instant started_{};
+    uint64_t lump_ = 0;  ///< The largest piece by which a call overshot.
+    bool refreshes_ = false;  ///< Counts are so far off that each call needs exact ones.
+    bool softened_ = false;
+    std::unique_ptr<OpenGate> open_gate_{};
+    bool stopped_ = false;  ///< The whole run: an ending without a mechanism is among them.
+    std::vector<Ending> endings_{};
+};
+
+}  // namespace braidway::memory

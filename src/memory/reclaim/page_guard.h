@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// What keeps pages where they are while others are freed.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/error.h"
+
+namespace braidway::memory {
+
+/// Whose mapped pages are guarded.
+enum class GuardScope : uint8_t {
+    large,  ///< Processes that map much; the kernel's own preference is enough for the rest.
+    all,    ///< Every process.
+};
+
+/// Locks pages of files in memory, so that no means of the kernel takes them. Released at the end
+/// of its life.
+/// Threads: one.
+class PageGuard {
+  public:
+    virtual ~PageGuard() = default;
+    /// Guards what processes have mapped now. Holding again looks again and adds.
+    /// Errors: nothing at all could be guarded; `code` is an errno.
+    virtual Result<void> hold_mapped(GuardScope scope) = 0;
+    /// Lets go of what hold_mapped() locked; its pages are then the youngest of their list, so that
+    /// the kernel takes others first.
+    virtual void release_mapped() = 0;
+    virtual uint64_t bytes() const = 0;  ///< Locked now.
+    /// What could not be guarded, in one sentence; empty: nothing.
+    virtual std::string missed() const = 0;
+};
+
+}  // namespace braidway::memory

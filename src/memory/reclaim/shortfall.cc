@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "memory/reclaim/shortfall.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/units.h"
+#include "memory/reclaim/judgement.h"
+#include "memory/reclaim/plan.h"
+
+namespace braidway::memory {
+namespace {
+
+/// Less than this explains nothing: per-CPU lists, pages in flight.
+constexpr uint64_t crumbs = 1u << 20;
+
+uint64_t less(uint64_t value, uint64_t part) { return value - std::min(value, part); }
+
+/// A part of what is left, and what it is.
+struct Left {
+    Shortfall why;
+    uint64_t bytes;
+    std::string text;
+};
+
+bool has_ending(const std::vector<Ending>& endings, Shortfall because) {
+    return std::ranges::any_of(endings, [&](const Ending& e) { return e.because == because; });
+}
+
+/// The page cache that is left, by what keeps it there.
+std::vector<Left> cache_left(const Request& request, const NodeState& after, const Gate& gate,
+                             const std::vector<Ending>& endings) {
+    std::vector<Left> left;
+    const uint64_t dirty = after.dirty + after.writeback;
+    left.push_back({Shortfall::dirty, dirty,
+                    fmt::format("{} is dirty{}", format_size(dirty),
+                                request.writeback ? "" : " (--writeback writes it back first)")});
+    const uint64_t unevictable = less(after.page_cache(), after.file_lru());
+    const uint64_t locked = std::min(unevictable, std::max(after.mlocked, after.unevictable));
+    left.push_back({Shortfall::mlocked, locked,
+                    fmt::format("{} is mlocked by processes", format_size(locked))});
+    const uint64_t takeable = takeable_cache(after, request.spares_mapped(), 0);
+    if (request.spares_mapped()) {
+        const uint64_t mapped = less(less(after.file_lru(), dirty), takeable);
+        left.push_back({Shortfall::mapped, mapped,
+                        fmt::format("{} is mapped by processes and was not asked for "
+                                    "(mapped-page-cache)",
+                                    format_size(mapped))});
+    }
+    if (has_ending(endings, Shortfall::gate))
+        left.push_back({Shortfall::gate, takeable,
+                        fmt::format("{} is left to the kernel's minimum of unmapped page cache, "
+                                    "{} a node (vm.min_unmapped_ratio; --allow-sysctl lowers it "
+                                    "for the moment)",
+                                    format_size(takeable), format_size(gate.unmapped_min))});
+    else if (has_ending(endings, Shortfall::busy))
+        left.push_back({Shortfall::busy, takeable,
+                        fmt::format("{} could not be asked for: another reclaimer held the node",
+                                    format_size(takeable))});
+    else if (has_ending(endings, Shortfall::active))
+        left.push_back({Shortfall::active, takeable,
+                        fmt::format("{} is in use or protected (memory.min, memory.low): the "
+                                    "kernel does not give it",
+                                    format_size(takeable))});
+    else if (has_ending(endings, Shortfall::refilled))
+        left.push_back({Shortfall::refilled, takeable,
+                        fmt::format("what was freed was filled again meanwhile; {} is there",
+                                    format_size(takeable))});
+    return left;
+}
+
+std::vector<Left> what_is_left(const Request& request, const NodeReport& report, const Gate& gate,
+                               const std::vector<Ending>& endings) {
+    const KindSet kinds = request.kind_set();
+    const NodeState& after = report.after;
+    std::vector<Left> left;
+    const bool cache = kinds.has(Kind::page_cache) || kinds.has(Kind::mapped_page_cache);
+    if (cache) {
+        left = cache_left(request, after, gate, endings);
+        left.push_back({Shortfall::shmem, after.shmem,
+                        fmt::format("{} is tmpfs or shared memory, which is not page cache",
+                                    format_size(after.shmem))});
+    }
+    if (kinds.has(Kind::anonymous)) {
+        const auto no_room = std::ranges::find(endings, Shortfall::no_swap, &Ending::because);
+        if (no_room != endings.end())
+            left.push_back({Shortfall::no_swap, std::max(after.anon_pages, 2 * crumbs),
+                            no_room->text});
+        if (!cache && after.shmem > after.anon_pages)
+            left.push_back({Shortfall::shmem, after.shmem,
+                            fmt::format("{} is tmpfs or shared memory, which was not asked for",
+                                        format_size(after.shmem))});
+    }
+    std::erase_if(left, [](const Left& part) { return part.bytes < crumbs; });
+    std::ranges::stable_sort(left, std::ranges::greater(), &Left::bytes);
+    return left;
+}
+
+/// Endings that say that something was not possible at all.
+std::vector<const Ending*> impossibilities(const std::vector<Ending>& endings) {
+    std::vector<const Ending*> found;
+    for (const Ending& ending : endings) {
+        const bool hard = ending.because == Shortfall::privilege ||
+                          ending.because == Shortfall::consent ||
+                          ending.because == Shortfall::no_mechanism ||
+                          ending.because == Shortfall::failed ||
+                          ending.because == Shortfall::floor;
+        if (hard && !ending.text.empty()) found.push_back(&ending);
+    }
+    return found;
+}
+
+/// Whether any mechanism worked at all, so that what is left is the reason.
+bool anything_worked(const std::vector<Ending>& endings) {
+    return std::ranges::any_of(endings, [](const Ending& ending) {
+        switch (ending.because) {
+            case Shortfall::nothing_left:
+            case Shortfall::gate:
+            case Shortfall::active:
+            case Shortfall::busy:
+            case Shortfall::refilled:
+            case Shortfall::no_swap:
+            case Shortfall::shmem:
+            case Shortfall::mapped: return true;
+            default: return false;
+        }
+    });
+}
+
+void add(std::string& text, std::string_view more) {
+    if (text.find(more) != std::string::npos) return;
+    text += fmt::format("{}{}", text.empty() ? "" : "; ", more);
+}
+
+}  // namespace
+
+uint64_t reached(const Request& request, const NodeReport& report) {
+    if (request.goal == Goal::free_more) return report.freed.total(request.kind_set());
+    return less(report.after.free, report.before.free);
+}
+
+Explanation explain(const Request& request, const NodeReport& report, const Gate& gate,
+                    const std::vector<Ending>& endings) {
+    if (is_done(reached(request, report), report.goal)) return {};
+    Explanation explanation;
+    const auto whole = std::ranges::find_if(
+        endings, [](const Ending& ending) { return ending.mechanism.empty(); });
+    const std::vector<const Ending*> impossible = impossibilities(endings);
+    if (whole != endings.end()) {
+        explanation = {whole->because, whole->text};
+    } else if (!impossible.empty() && !anything_worked(endings)) {
+        // A privilege that lacks is worth more to know than a mechanism that is not built.
+        const auto lacks = std::ranges::find_if(impossible, [](const Ending* ending) {
+            return ending->because == Shortfall::privilege;
+        });
+        const Ending* main = lacks == impossible.end() ? impossible.back() : *lacks;
+        explanation.shortfall = main->because;
+        add(explanation.text, main->text);
+        for (const Ending* ending : impossible) add(explanation.text, ending->text);
+        return explanation;
+    }
+    const std::vector<Left> left = what_is_left(request, report, gate, endings);
+    for (const Left& part : left) {
+        if (explanation.shortfall == Shortfall::none) explanation.shortfall = part.why;
+        add(explanation.text, part.text);
+    }
+    if (explanation.shortfall == Shortfall::none) {
+        explanation.shortfall = Shortfall::nothing_left;
+        add(explanation.text, fmt::format("nothing more of {} is left on node {}",
+                                          format_kinds(request.kind_set()), report.node));
+    }
+    // Why the other mechanisms could not take over.
+    if (whole == endings.end())
+        for (const Ending* ending : impossible)
+            if (ending->because == Shortfall::consent || ending->because == Shortfall::floor)
+                add(explanation.text, ending->text);
+    return explanation;
+}
+
+}  // namespace braidway::memory

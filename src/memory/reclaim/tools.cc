@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "memory/reclaim/tools.h"
+
+#include <algorithm>
+
+#include "memory/reclaim/node_reclaim.h"
+
+namespace braidway::memory {
+
+Mechanisms make_mechanisms(Machine& machine, uint32_t node, const Request& request) {
+    Mechanisms all;
+    all.push_back(std::make_unique<NodeReclaim>(machine, node));
+    if (!request.mechanisms.empty())
+        std::erase_if(all, [&request](const std::unique_ptr<Mechanism>& mechanism) {
+            return std::ranges::find(request.mechanisms, mechanism->name()) ==
+                   request.mechanisms.end();
+        });
+    return all;
+}
+
+std::vector<Capability> find_capabilities(Machine& machine, const NodeList& nodes) {
+    std::vector<Capability> found;
+    for (const uint32_t node : nodes)
+        for (const auto& mechanism : make_mechanisms(machine, node, {})) {
+            const auto usable = mechanism->probe();
+            found.push_back({.mechanism = std::string(mechanism->name()),
+                             .node = node,
+                             .kinds = mechanism->kinds(),
+                             .global = mechanism->reach() == Reach::global,
+                             .usable = usable.has_value(),
+                             .why_not = usable ? "" : usable.error().message});
+        }
+    return found;
+}
+
+}  // namespace braidway::memory
