@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apps/free_node_memory/commands.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "apps/free_node_memory/status.h"
+#include "base/limits.h"
+#include "memory/reclaim/tools.h"
+
+namespace braidway::apps {
+
+Result<void> read_policy_file(memory::Settings& settings, const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    std::string text(limits::policy_bytes_max + 1, '\0');
+    file.read(text.data(), static_cast<std::streamsize>(text.size()));
+    text.resize(static_cast<size_t>(std::max<std::streamsize>(file.gcount(), 0)));
+    if (!file.is_open() || file.bad())
+        return fail(fmt::format("--policy: cannot read {}", path));
+    return memory::read_policy(settings, text, path);
+}
+
+int run_capabilities(const FreeCommand& free, const NodeMemoryContext& context) {
+    const auto machine = context.machine(free.root);
+    memory::Settings settings = free.settings;
+    if (!settings.nodes) settings.nodes.emplace();
+    const auto nodes = resolve_nodes(*machine, settings);
+    if (!nodes) return complain(context, nodes.error().message, node_memory_usage);
+    const auto found = memory::find_capabilities(*machine, *nodes);
+    if (free.json) {
+        nlohmann::ordered_json json{{"schema_version", 1},
+                                    {"capabilities", nlohmann::ordered_json::array()}};
+        for (const memory::Capability& each : found)
+            json["capabilities"].push_back({{"node", each.node},
+                                            {"mechanism", each.mechanism},
+                                            {"kinds", format_kinds(each.kinds)},
+                                            {"reach", each.global ? "global" : "node"},
+                                            {"usable", each.usable},
+                                            {"reason", each.why_not}});
+        return answer(context, json.dump(2) + "\n", node_memory_done);
+    }
+    std::string text = fmt::format("{:<5} {:<16} {:<7} {:<41} {}\n", "NODE", "MECHANISM", "REACH",
+                                   "KINDS", "USABLE");
+    for (const memory::Capability& each : found)
+        text += fmt::format("{:<5} {:<16} {:<7} {:<41} {}\n", each.node, each.mechanism,
+                            each.global ? "global" : "node", format_kinds(each.kinds),
+                            each.usable ? "yes" : "no: " + each.why_not);
+    return answer(context, text, node_memory_done);
+}
+
+void add_commands(CLI::App& app, const NodeMemoryContext& context, FreeCommand& free,
+                  std::optional<std::function<int()>>& command) {
+    CLI::App* status = app.add_subcommand("status", "what lies on each node, by kind");
+    status->fallthrough();
+    status->callback([&] { command = [&] { return run_status(free, context); }; });
+}
+
+}  // namespace braidway::apps

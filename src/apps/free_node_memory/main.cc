@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <signal.h>
+#include <unistd.h>
+
+#include <iostream>
+
+#include "apps/free_node_memory/program.h"
+#include "memory/reclaim/real_machine.h"
+
+namespace {
+
+/// Longer than any one call that can be interrupted; then the process ends as it is.
+constexpr unsigned patience_seconds = 2;
+
+braidway::memory::Cancel* cancelled_by_signal = nullptr;
+
+void on_signal(int) {
+    cancelled_by_signal->cancel();
+    alarm(patience_seconds);
+}
+
+void handle(int signal) {
+    struct sigaction action {};
+    action.sa_handler = on_signal;
+    // No SA_RESTART: a call that waits returns.
+    sigaction(signal, &action, nullptr);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    namespace memory = braidway::memory;
+    memory::Cancel cancel;
+    cancelled_by_signal = &cancel;
+    handle(SIGINT);
+    handle(SIGTERM);
+    signal(SIGPIPE, SIG_IGN);
+    return braidway::apps::run_free_node_memory(
+        {argv + 1, argv + argc},
+        {.out = std::cout,
+         .error = std::cerr,
+         .cancel = cancel,
+         .progress_bar = isatty(STDERR_FILENO) == 1,
+         .machine = [&cancel](const std::string& root) -> std::unique_ptr<memory::Machine> {
+             return std::make_unique<memory::RealMachine>(cancel, root);
+         }});
+}
