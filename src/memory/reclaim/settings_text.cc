@@ -27,8 +27,8 @@ std::string_view uncomment(std::string_view line) {
 
 /// Messages about a line quote it, and they are one line.
 bool has_control_character(std::string_view line) {
-    return std::ranges::any_of(
-        line, [](unsigned char c) { return (c < ' ' && c != '\t' && c != '\r') || c == 0x7f; });
+    return std::ranges::any_of(line,
+                               [](unsigned char c) { return (c < ' ' && c != '\t') || c == 0x7f; });
 }
 
 bool is_repeatable(std::string_view word) {
@@ -129,6 +129,7 @@ Result<void> read_control_line(Settings& settings, std::string_view line) {
         return fail(fmt::format("the line has {} bytes; it may have {}", line.size(),
                                 limits::control_bytes_max));
     if (line.ends_with('\n')) line.remove_suffix(1);
+    line = trim(line);
     if (has_control_character(line))
         return fail("expected one line of words without control characters");
     Settings read = settings;

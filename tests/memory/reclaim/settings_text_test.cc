@@ -59,6 +59,7 @@ TEST(Policy, NamesFileAndLineOfAMistake) {
     EXPECT_THAT(policy_error("= 0\n"), StartsWith("clean.conf:1: '= 0' is no setting"));
     EXPECT_THAT(policy_error("node\n"), StartsWith("clean.conf:1: node: needs a value"));
     EXPECT_THAT(policy_error(std::string_view("node = 0\0\n", 10)), HasSubstr("control character"));
+    EXPECT_THAT(policy_error("node = 0\rfree = 1G\n"), HasSubstr("control character"));
 }
 
 TEST(Policy, SetsAWordOnce) {
