@@ -69,8 +69,12 @@ Judgement judge(const Evidence& evidence) {
             return go_on_without(Shortfall::busy);
         default: return go_on_without(Shortfall::failed);
     }
-    const bool poor = evidence.progress < std::min(evidence.asked / 16, limits::reclaim_chunk_min);
-    if (!poor || evidence.answer.error == EINTR) return {};
+    const bool nothing =
+        evidence.progress < std::min(evidence.asked / 16, limits::reclaim_chunk_min);
+    // A trickle that others cause, who read while this runs, must not go on for ever.
+    const bool trickle =
+        evidence.progress < evidence.asked / 16 && evidence.poor_calls >= poor_calls_max;
+    if ((!nothing && !trickle) || evidence.answer.error == EINTR) return {};
     // It says that it did it, yet nothing is missing: slab went, or others read it back.
     if (evidence.answer.error == 0)
         return evidence.poor_calls < poor_calls_max ? Judgement{}

@@ -252,9 +252,8 @@ bool NodeRun::call(Series& series, uint64_t bytes) {
     const Evidence evidence = evidence_of(series, bytes, answer, length, freed);
     const Judgement judgement = judge(evidence);
     if (judgement.next == Next::again) {
-        const bool poor = freed < bytes / 16;
-        series.poor_calls = poor ? series.poor_calls + 1 : 0;
-        if (!poor) series.stats_waits = 0;
+        series.poor_calls = freed < bytes / 16 ? series.poor_calls + 1 : 0;
+        if (freed >= bytes / 2) series.stats_waits = 0;
         keep_rate(freed, begun);
     }
     return act_on(series, judgement, answer);
