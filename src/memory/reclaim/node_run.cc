@@ -19,17 +19,12 @@ using namespace std::chrono_literals;
 constexpr uint64_t held_back_pages = 125;
 /// Counts that are off by no more than this need no refresh for each call.
 constexpr uint64_t drift_bytes = 1u << 20;
-/// With the guard softened, the fall of mapped pages that ends a mechanism.
-constexpr uint64_t mapped_fall_max = 1u << 20;
-/// Whoever asks for nearly all there is makes the kernel look at mapped pages, too.
-constexpr uint64_t guard_margin = 64u << 20;
 constexpr Duration swap_settle_max = 1s;
 constexpr Duration swap_settle_poll = 10ms;
 
-constexpr const char* statistics_files[] = {"/sys/fs/cgroup/memory.stat",
-                                            "/sys/fs/cgroup/memory/memory.stat"};
-
-uint64_t less(uint64_t value, uint64_t part) { return value - std::min(value, part); }
+uint64_t less(uint64_t value, uint64_t part) {
+    return value - std::min(value, part);
+}
 
 /// "some avg10=1.23 ..." -> 1.23; 0 where the kernel has no such file.
 double memory_pressure(const Machine& machine) {
@@ -45,18 +40,6 @@ double memory_pressure(const Machine& machine) {
 }
 
 }  // namespace
-
-struct NodeRun::Series {
-    Mechanism& mechanism;
-    Part part;
-    Step step{};
-    uint64_t credit = 0;  ///< Freed by the kernel's word, filled again by others since.
-    unsigned poor_calls = 0;
-    unsigned stats_waits = 0;
-    bool stats_flushed = false;
-    Duration busy_waited{};
-    Duration busy_wait = limits::reclaim_busy_wait_min;
-};
 
 NodeRun::NodeRun(NodeTools tools, uint32_t node, const Request& request)
     : tools_(std::move(tools)), node_(node), request_(request), kinds_(request.kind_set()) {
@@ -90,8 +73,8 @@ bool NodeRun::begin() {
     }
     now_ = report_.before = report_.after = *state;
     gate_ = read_gate(tools_.machine, now_.total);
-    report_.plan = make_plan(request_, now_,
-                             read_swap_state(tools_.machine).value_or(SwapState{}), gate_);
+    report_.plan =
+        make_plan(request_, now_, read_swap_state(tools_.machine).value_or(SwapState{}), gate_);
     report_.goal = report_.plan.goal;
     for (const Part part : parts()) {
         std::vector<std::string> names;
@@ -370,8 +353,7 @@ std::vector<Mechanism*> NodeRun::chain(Part part) {
 }
 
 uint64_t NodeRun::moved(Part part, const Difference& change) const {
-    return change.freed[part.kind] +
-           (part.both_caches ? change.freed[Kind::mapped_page_cache] : 0);
+    return change.freed[part.kind] + (part.both_caches ? change.freed[Kind::mapped_page_cache] : 0);
 }
 
 uint64_t NodeRun::progress(Part part) const {
@@ -408,15 +390,6 @@ bool NodeRun::stop() {
 void NodeRun::measure(Refresh refresh) {
     // A node that cannot be read any more (taken offline) keeps its last state.
     if (const auto state = read_node_state(tools_.machine, node_, refresh)) now_ = *state;
-}
-
-void NodeRun::keep_rate(uint64_t freed, Instant since) {
-    if (request_.bytes_per_second_max == 0) return;
-    const auto length = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(
-        static_cast<double>(freed) / static_cast<double>(request_.bytes_per_second_max)));
-    const Duration rest = length - (tools_.machine.now() - since);
-    const Duration left = started_ + request_.budget - tools_.machine.now();
-    if (rest > Duration::zero()) (void)tools_.machine.pause(std::min(rest, left));
 }
 
 void NodeRun::write_back() {

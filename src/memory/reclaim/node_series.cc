@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+// Of node_run.h: the calls of one mechanism, what each answer means and what is done about it.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/limits.h"
+#include "base/units.h"
+#include "memory/reclaim/node_run.h"
+#include "memory/reclaim/plan.h"
+
+namespace braidway::memory {
+namespace {
+
+/// With the guard softened, the fall of mapped pages that ends a mechanism.
+constexpr uint64_t mapped_fall_max = 1u << 20;
+/// Whoever asks for nearly all there is makes the kernel look at mapped pages, too.
+constexpr uint64_t guard_margin = 64u << 20;
+
+constexpr const char* statistics_files[] = {"/sys/fs/cgroup/memory.stat",
+                                            "/sys/fs/cgroup/memory/memory.stat"};
+
+uint64_t less(uint64_t value, uint64_t part) {
+    return value - std::min(value, part);
+}
+
+}  // namespace
+
+struct NodeRun::Series {
+    Mechanism& mechanism;
+    Part part;
+    Step step{};
+    uint64_t credit = 0;  ///< Freed by the kernel's word, filled again by others since.
+    unsigned poor_calls = 0;
+    unsigned stats_waits = 0;
+    bool stats_flushed = false;
+    Duration busy_waited{};
+    Duration busy_wait = limits::reclaim_busy_wait_min;
+};
+
+void NodeRun::free_by(Mechanism& mechanism, Part part, uint64_t until) {
+    Series series{.mechanism = mechanism, .part = part};
+    series.step = {
+        .mechanism = std::string(mechanism.name()),
+        .kind = part.both_caches ? "page-cache,mapped-page-cache" : std::string(name_of(part.kind)),
+        .outcome = {}};
+    const Instant begun = tools_.machine.now();
+    const NodeState before = now_;
+    const size_t endings = endings_.size();
+    bool exact = refreshes_;
+    if (guard(series, less(until, progress(part)))) {
+        while (!stop()) {
+            const uint64_t rest =
+                std::min(less(until, progress(part) + series.credit), remaining());
+            if (close_enough(rest, report_.goal, lump_)) {
+                if (exact) break;
+                measure(Refresh::yes);
+                exact = true;
+                continue;
+            }
+            exact = refreshes_;
+            if (!call(series, rest)) break;
+        }
+    }
+    series.step.length = tools_.machine.now() - begun;
+    series.step.change = difference(before, now_);
+    series.step.outcome =
+        endings_.size() == endings ? "done" : std::string(name_of(endings_.back().because));
+    if (series.step.calls > 0) report_.steps.push_back(std::move(series.step));
+}
+
+/// How much may be asked for in one call; 0 when nothing, and then why is noted.
+uint64_t NodeRun::allowed_now(const Series& series, uint64_t bytes) {
+    const Part part = series.part;
+    const std::string_view name = series.mechanism.name();
+    bytes = std::min(bytes, series.mechanism.chunk_bytes_max(part.kind));
+    if (part.kind == Kind::anonymous) {
+        const SwapState swap = read_swap_state(tools_.machine).value_or(SwapState{});
+        const uint64_t room = swap_room(swap);
+        if (room < std::min(bytes, limits::reclaim_chunk_min)) {
+            end(part, name, Shortfall::no_swap,
+                swap.total == 0 ? "there is no swap: anonymous memory has nowhere to go"
+                                : fmt::format("swap is full: {} of {} is free, {} of that is kept",
+                                              format_size(swap.free), format_size(swap.total),
+                                              format_size(swap_margin(swap))));
+            return 0;
+        }
+        if (now_.free < request_.keep_free) {
+            end(part, name, Shortfall::floor,
+                fmt::format("{} is free on node {}, less than keep-free ({}): swapping needs "
+                            "memory itself",
+                            format_size(now_.free), node_, format_size(request_.keep_free)));
+            return 0;
+        }
+        return std::min(bytes, room);
+    }
+    if (part.kind == Kind::slab || request_.keep_cache == 0) return bytes;
+    const uint64_t above = less(now_.page_cache(), request_.keep_cache);
+    if (above == 0)
+        end(part, name, Shortfall::floor,
+            fmt::format("keep-cache: {} of page cache stays", format_size(request_.keep_cache)));
+    return std::min(bytes, above);
+}
+
+bool NodeRun::call(Series& series, uint64_t bytes) {
+    bytes = allowed_now(series, bytes);
+    if (bytes == 0) return false;
+    const bool cache = series.part.kind == Kind::page_cache;
+    if (softened_ && cache && series.mechanism.takes_mapped())
+        bytes =
+            std::min(bytes, std::max(limits::reclaim_chunk_min, takeable_cache(now_, true, 0) / 2));
+    const NodeState before = now_;
+    const Instant begun = tools_.machine.now();
+    const Answer answer = series.mechanism.reclaim({.node = node_,
+                                                    .kind = series.part.kind,
+                                                    .bytes = bytes,
+                                                    .both_caches = series.part.both_caches});
+    const Duration length = tools_.machine.now() - begun;
+    measure(refreshes_ ? Refresh::yes : Refresh::no);
+    const Difference change = difference(before, now_);
+    const uint64_t freed = moved(series.part, change);
+    ++series.step.calls;
+    series.step.asked += bytes;
+    if (freed > bytes && series.mechanism.reach() == Reach::node)
+        lump_ = std::max(lump_, freed - bytes);
+    if (answer.error == 0 && freed < bytes / 2)
+        series.credit += less(bytes / 2, freed + change.freed[Kind::slab]);
+    if (tools_.progressed) tools_.progressed(report_.goal - remaining(), report_.goal);
+    if (softened_ && cache && change.freed[Kind::mapped_page_cache] > mapped_fall_max) {
+        end(series.part, series.mechanism.name(), Shortfall::mapped,
+            "the kernel began to take what processes have mapped");
+        return false;
+    }
+    const Evidence evidence = evidence_of(series, bytes, answer, length, freed);
+    const Judgement judgement = judge(evidence);
+    if (judgement.next == Next::again) {
+        const bool poor = freed < bytes / 16;
+        series.poor_calls = poor ? series.poor_calls + 1 : 0;
+        if (!poor) series.stats_waits = 0;
+        keep_rate(freed, begun);
+    }
+    return act_on(series, judgement, answer);
+}
+
+Evidence NodeRun::evidence_of(const Series& series, uint64_t asked, const Answer& answer,
+                              Duration length, uint64_t progress) const {
+    return {.kind = series.part.kind,
+            .asked = asked,
+            .progress = progress,
+            .answer = answer,
+            .length = length,
+            .state = now_,
+            .gate = open_gate_ ? Gate{} : gate_,
+            .gated = series.mechanism.name() == "node-reclaim",
+            .spares_mapped = request_.spares_mapped(),
+            .guarded = tools_.guard ? tools_.guard->bytes() : 0,
+            .poor_calls = series.poor_calls,
+            .stats_waits = series.stats_waits,
+            .busy_waited = series.busy_waited};
+}
+
+/// Returns whether the mechanism is asked again.
+bool NodeRun::act_on(Series& series, Judgement judgement, const Answer& answer) {
+    const std::string_view name = series.mechanism.name();
+    switch (judgement.next) {
+        case Next::again:
+            return true;
+        case Next::soften_guard:
+            tools_.guard->release_mapped();
+            softened_ = true;
+            measure(Refresh::yes);
+            return true;
+        case Next::open_gate: {
+            if (!tools_.open_gate || open_gate_) break;
+            auto opened = tools_.open_gate(series.part.kind == Kind::anonymous);
+            if (!opened) {
+                end(series.part, name, Shortfall::gate, opened.error().message);
+                return false;
+            }
+            open_gate_ = std::move(*opened);
+            return true;
+        }
+        case Next::wait_statistics:
+            // Whoever reads the statistics of cgroups makes the kernel bring them up to date.
+            if (!series.stats_flushed) {
+                series.stats_flushed = true;
+                bool flushed = false;
+                for (const char* file : statistics_files)
+                    flushed = tools_.machine.read(file).has_value() || flushed;
+                if (flushed) return true;
+            }
+            ++series.stats_waits;
+            return wait(limits::reclaim_stats_age,
+                        "the kernel does not know yet which page cache is in use");
+        case Next::wait_others: {
+            const Duration length = series.busy_wait;
+            series.busy_waited += length;
+            series.busy_wait = std::min(2 * series.busy_wait, limits::reclaim_busy_wait_max);
+            return wait(length, "another reclaimer holds the node");
+        }
+        case Next::next_mechanism:
+            break;
+    }
+    end(series.part, name, judgement.because,
+        answer.note.empty() && answer.error != 0
+            ? fmt::format("{}: {}", name, errno_text(answer.error))
+            : answer.note);
+    return false;
+}
+
+bool NodeRun::wait(Duration length, std::string_view why) {
+    if (tools_.waiting) tools_.waiting(why);
+    const Duration left = started_ + request_.budget - tools_.machine.now();
+    if (left <= Duration::zero() || !tools_.machine.pause(std::min(length, left))) {
+        stop();
+        return false;
+    }
+    measure(Refresh::yes);
+    return true;
+}
+
+/// Returns whether the mechanism may be used: what must not go is held.
+bool NodeRun::guard(Series& series, uint64_t target) {
+    const bool wanted = request_.spares_mapped() && series.part.kind == Kind::page_cache &&
+                        series.mechanism.takes_mapped();
+    if (!wanted || tools_.guard == nullptr) return true;
+    softened_ = false;
+    const uint64_t unmapped = less(takeable_cache(now_, true, 0), gate_.unmapped_min);
+    const GuardScope scope = target + std::max(guard_margin, target / 8) > unmapped
+                                 ? GuardScope::all
+                                 : GuardScope::large;
+    const auto held = tools_.guard->hold_mapped(scope);
+    if (held) return true;
+    end(series.part, series.mechanism.name(), Shortfall::privilege,
+        fmt::format("{}: what processes have mapped could not be kept: {}", series.mechanism.name(),
+                    held.error().message));
+    return false;
+}
+
+void NodeRun::keep_rate(uint64_t freed, Instant since) {
+    if (request_.bytes_per_second_max == 0) return;
+    const auto length = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(
+        static_cast<double>(freed) / static_cast<double>(request_.bytes_per_second_max)));
+    const Duration rest = length - (tools_.machine.now() - since);
+    const Duration left = started_ + request_.budget - tools_.machine.now();
+    if (rest > Duration::zero()) (void)tools_.machine.pause(std::min(rest, left));
+}
+
+}  // namespace braidway::memory
