@@ -151,5 +151,11 @@ inline constexpr size_t policy_bytes_max = 64u << 10;
 inline constexpr size_t settings_list_max = 256;
 /// One write to a control file, by whoever may write it; one page, as for files of /sys.
 inline constexpr size_t control_bytes_max = 4096;
+/// A process with fewer bytes of files in memory is not worth the time of looking into it.
+inline constexpr uint64_t guard_large_bytes = 16u << 20;
+/// Of mapped files that are noted before they are locked: 16 bytes each.
+inline constexpr size_t guard_ranges_max = 1u << 20;
+/// Directories in each other; each holds a descriptor open.
+inline constexpr size_t walk_depth_max = 200;
 
 }  // namespace braidway::limits
