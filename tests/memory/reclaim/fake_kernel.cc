@@ -47,6 +47,10 @@ void FakeKernel::fail(const std::string& path, int error, unsigned times) {
     faults_[path] = {error, times};
 }
 
+void FakeKernel::fail_writes(const std::string& path, int error, unsigned times) {
+    write_faults_[path] = {error, times};
+}
+
 void FakeKernel::at(Duration later, std::function<void(fake::World&)> what) {
     events_.push_back({world_->now + later, std::move(what)});
     std::ranges::stable_sort(events_, {}, &Event::at);
@@ -78,9 +82,10 @@ unsigned FakeKernel::reads_of(const std::string& path) const {
     return found == reads_.end() ? 0 : found->second;
 }
 
-std::optional<int> FakeKernel::fault(const std::string& path) const {
-    const auto found = faults_.find(path);
-    if (found == faults_.end() || found->second.error == 0 || found->second.times == 0) return {};
+std::optional<int> FakeKernel::fault(std::map<std::string, Fault>& faults,
+                                     const std::string& path) {
+    const auto found = faults.find(path);
+    if (found == faults.end() || found->second.error == 0 || found->second.times == 0) return {};
     if (found->second.times != UINT32_MAX) --found->second.times;
     return found->second.error;
 }
@@ -88,7 +93,7 @@ std::optional<int> FakeKernel::fault(const std::string& path) const {
 Result<std::string> FakeKernel::read(const std::string& path) const {
     const std::scoped_lock lock(mutex_);
     ++reads_[path];
-    if (const auto error = fault(path)) return fail_at(path, *error);
+    if (const auto error = fault(faults_, path)) return fail_at(path, *error);
     if (const auto text = texts_.find(path); text != texts_.end()) return text->second;
     if (path.starts_with(debugfs) && !world_->privileged) return fail_at(path, EACCES);
     const auto all = files();
@@ -109,7 +114,8 @@ int FakeKernel::may_write(const std::map<std::string, File>& all, const std::str
 
 Result<void> FakeKernel::write(const std::string& path, std::string_view text) {
     const std::scoped_lock lock(mutex_);
-    const auto injected = fault(path);
+    auto injected = fault(faults_, path);
+    if (!injected) injected = fault(write_faults_, path);
     const auto all = files();
     FakeWrite one{.at = world_->now, .path = path, .text = std::string(text)};
     one.error = injected ? *injected : may_write(all, path);
@@ -129,17 +135,19 @@ Result<void> FakeKernel::write(const std::string& path, std::string_view text) {
 
 Result<void> FakeKernel::writable(const std::string& path) const {
     const std::scoped_lock lock(mutex_);
-    const auto found = faults_.find(path);
     // Looking uses up no fault that is meant for a write.
-    if (found != faults_.end() && found->second.error != 0 && found->second.times == UINT32_MAX)
-        return fail_at(path, found->second.error);
+    for (const auto* faults : {&faults_, &write_faults_}) {
+        const auto found = faults->find(path);
+        if (found != faults->end() && found->second.error != 0 && found->second.times == UINT32_MAX)
+            return fail_at(path, found->second.error);
+    }
     if (const int error = may_write(files(), path); error != 0) return fail_at(path, error);
     return {};
 }
 
 Result<std::vector<std::string>> FakeKernel::list(const std::string& path) const {
     const std::scoped_lock lock(mutex_);
-    if (const auto error = fault(path)) return fail_at(path, *error);
+    if (const auto error = fault(faults_, path)) return fail_at(path, *error);
     if (!world_->privileged && (path + "/").starts_with(debugfs)) return fail_at(path, EACCES);
     const std::string before = path.ends_with('/') ? path : path + "/";
     std::set<std::string> names;

@@ -52,6 +52,8 @@ class FakeKernel : public Machine {
     void set_file(const std::string& path, std::string text);
     /// Every use of the path (or the next `times`) fails with `error`; 0 takes that back.
     void fail(const std::string& path, int error, unsigned times = UINT32_MAX);
+    /// Only writes of the path fail.
+    void fail_writes(const std::string& path, int error, unsigned times = UINT32_MAX);
     /// Happens once that much time passed from now on; while the kernel works, it happens after.
     void at(Duration later, std::function<void(fake::World&)> what);
     /// cancelled() from that time on; a pause ends there.
@@ -96,6 +98,7 @@ class FakeKernel : public Machine {
     std::unique_ptr<fake::World> world_;
     std::map<std::string, std::string> texts_;
     mutable std::map<std::string, Fault> faults_;
+    std::map<std::string, Fault> write_faults_;
     mutable std::map<std::string, unsigned> reads_;
     std::vector<Event> events_;
     std::vector<FakeWrite> writes_;
@@ -110,7 +113,7 @@ class FakeKernel : public Machine {
     void add_knobs(std::map<std::string, File>& files) const;
     void add_cgroup_files(std::map<std::string, File>& files) const;
     void add_debug_files(std::map<std::string, File>& files) const;
-    std::optional<int> fault(const std::string& path) const;
+    static std::optional<int> fault(std::map<std::string, Fault>& faults, const std::string& path);
     int may_write(const std::map<std::string, File>& files, const std::string& path) const;
     void run_events();
 };

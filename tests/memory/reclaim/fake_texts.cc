@@ -288,17 +288,28 @@ std::string memory_stat(const World& world, size_t index) {
 }
 
 std::string memory_numa_stat(const World& world, size_t index) {
-    const uint32_t id = world.cgroups[index].id;
-    std::string rows[2] = {"anon", "file"};
-    for (uint32_t number = 0; number < world.nodes.size(); ++number) {
-        std::array<uint64_t, 2> bytes{};
-        for (const Pages& run : world.nodes[number].lru)
-            if (run.cgroup == id)
-                bytes[run.what == What::anonymous ? 0 : 1] += run.pages * page_size;
-        rows[0] += fmt::format(" N{}={}", number, bytes[0]);
-        rows[1] += fmt::format(" N{}={}", number, bytes[1]);
+    std::map<std::string, std::map<uint32_t, uint64_t>> rows;
+    for (uint32_t number = 0; number < world.nodes.size(); ++number)
+        for (const Pages& run : world.nodes[number].lru) {
+            if (run.cgroup != world.cgroups[index].id) continue;
+            const bool file = run.what == What::file;
+            rows[run.what == What::anonymous ? "anon" : "file"][number] += run.pages;
+            if (run.mlocked) {
+                rows["unevictable"][number] += run.pages;
+                continue;
+            }
+            rows[fmt::format("{}_{}", run.active ? "active" : "inactive", file ? "file" : "anon")]
+                [number] += run.pages;
+        }
+    std::string text;
+    for (const char* name : {"anon", "file", "inactive_anon", "active_anon", "inactive_file",
+                             "active_file", "unevictable"}) {
+        text += name;
+        for (uint32_t number = 0; number < world.nodes.size(); ++number)
+            text += fmt::format(" N{}={}", number, rows[name][number] * page_size);
+        text += '\n';
     }
-    return rows[0] + "\n" + rows[1] + "\n";
+    return text;
 }
 
 }  // namespace braidway::memory::fake

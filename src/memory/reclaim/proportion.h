@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// A part of an amount, without overflow.
+#pragma once
+
+#include <cstdint>
+
+namespace braidway::memory {
+
+/// amount * part / all, rounded up; 0 when `all` is. `part` is at most `all`.
+inline constexpr uint64_t proportion(uint64_t amount, uint64_t part, uint64_t all) {
+    __extension__ using Wide = unsigned __int128;
+    if (all == 0) return 0;
+    return static_cast<uint64_t>((static_cast<Wide>(amount) * part + (all - 1)) / all);
+}
+
+}  // namespace braidway::memory
