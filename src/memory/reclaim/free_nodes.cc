@@ -10,6 +10,7 @@
 
 #include "base/limits.h"
 #include "base/units.h"
+#include "memory/reclaim/locked_pages.h"
 #include "memory/reclaim/node_run.h"
 #include "memory/reclaim/run_place.h"
 #include "memory/reclaim/sysctl_gate.h"
@@ -105,7 +106,11 @@ NodeReport free_node(Run& run, uint32_t node) {
         }
         lock = std::move(*turn);
     }
-    return NodeRun(tools_for(run, node, nullptr), node, run.request).run();
+    LockedPages guard(run.machine, run.request.protect);
+    if (!guard.missed().empty() && !run.request.protect.empty())
+        return not_run(run, node, Shortfall::is_protected,
+                       "what is to be protected could not be locked: " + guard.missed());
+    return NodeRun(tools_for(run, node, &guard), node, run.request).run();
 }
 
 }  // namespace

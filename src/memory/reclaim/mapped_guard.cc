@@ -28,10 +28,10 @@ bool is_gone(int error) {
 /// One search through all processes.
 class GuardSearch {
   public:
-    GuardSearch(MappedGuard& guard, GuardScope scope, const Cancel* cancel)
+    GuardSearch(MappedGuard& guard, GuardScope scope, const Machine* machine)
         : guard_(guard),
           scope_(scope),
-          cancel_(cancel),
+          machine_(machine),
           page_bytes_(static_cast<uint64_t>(::sysconf(_SC_PAGESIZE))) {}
 
     void run() {
@@ -41,9 +41,9 @@ class GuardSearch {
             return;
         }
         for (const pid_t process : *processes) {
-            if (cancel_ && cancel_->cancelled()) break;
+            if (machine_ && machine_->cancelled()) break;
             if (const int error = look_into(process); error != 0 && !is_gone(error))
-                miss_process(error);
+                if (!has_little(process)) miss_process(error);
             if (held_ranges_ > limits::guard_ranges_max) lock_found();
         }
         lock_found();
@@ -65,7 +65,7 @@ class GuardSearch {
 
     MappedGuard& guard_;
     GuardScope scope_;
-    const Cancel* cancel_;
+    const Machine* machine_;
     uint64_t page_bytes_;
     std::map<FileKey, Found> found_;
     size_t held_ranges_ = 0;
@@ -78,14 +78,15 @@ class GuardSearch {
         if (guard_.missed_processes_++ == 0) guard_.process_error_ = error;
     }
 
+    /// Too little for a search. How much a process has mapped, anybody may know.
+    bool has_little(pid_t process) {
+        return read_process_file(ProcessPath(process, "statm").text(), text_) == 0 &&
+               parse_statm(text_).shared_pages * page_bytes_ <= limits::guard_large_bytes;
+    }
+
     /// Returns 0 or an errno.
     int look_into(pid_t process) {
-        if (scope_ == GuardScope::large_only) {
-            if (const int error = read_process_file(ProcessPath(process, "statm").text(), text_))
-                return error;
-            if (parse_statm(text_).shared_pages * page_bytes_ <= limits::guard_large_bytes)
-                return 0;
-        }
+        if (scope_ == GuardScope::large_only && has_little(process)) return 0;
         if (const int error = read_process_file(ProcessPath(process, "maps").text(), text_))
             return error;
         if (text_.empty()) return 0;  // A thread of the kernel, or one that is about to end.
@@ -195,18 +196,18 @@ class GuardSearch {
     }
 };
 
-MappedGuard MappedGuard::hold(GuardScope scope, const Cancel* cancel) {
+MappedGuard MappedGuard::hold(GuardScope scope, const Machine* machine) {
     MappedGuard guard;
-    if (scope != GuardScope::none) GuardSearch(guard, scope, cancel).run();
+    if (scope != GuardScope::none) GuardSearch(guard, scope, machine).run();
     return guard;
 }
 
-void MappedGuard::hold_files(const std::vector<std::string>& paths, const Cancel* cancel) {
+void MappedGuard::hold_files(const std::vector<std::string>& paths, const Machine* machine) {
     CachedPages cached;
     FileWalk walk(paths);
     std::vector<PageRange> ranges;
     while (const auto entry = walk.next()) {
-        if (cancel && cancel->cancelled()) return;
+        if (machine && machine->cancelled()) return;
         int error = cached.find(entry->file, ranges);
         if (error == 0) error = lock_.lock(entry->file, ranges);
         if (error != 0 && missed_files_++ == 0) file_error_ = error;

@@ -135,9 +135,8 @@ bool NodeRun::call(Series& series, uint64_t bytes) {
     const Evidence evidence = evidence_of(series, bytes, answer, length, freed);
     const Judgement judgement = judge(evidence);
     if (judgement.next == Next::again) {
-        const bool poor = freed < bytes / 16;
-        series.poor_calls = poor ? series.poor_calls + 1 : 0;
-        if (!poor) series.stats_waits = 0;
+        series.poor_calls = freed < bytes / 16 ? series.poor_calls + 1 : 0;
+        if (freed >= bytes / 2) series.stats_waits = 0;
         keep_rate(freed, begun);
     }
     return act_on(series, judgement, answer);
@@ -229,11 +228,12 @@ bool NodeRun::guard(Series& series, uint64_t target) {
     const uint64_t unmapped = less(takeable_cache(now_, true, 0), gate_.unmapped_min);
     const GuardScope scope = target + std::max(guard_margin, target / 8) > unmapped
                                  ? GuardScope::all
-                                 : GuardScope::large;
+                                 : GuardScope::large_only;
     const auto held = tools_.guard->hold_mapped(scope);
     if (held) return true;
     end(series.part, series.mechanism.name(), Shortfall::privilege,
-        fmt::format("{}: what processes have mapped could not be kept: {}", series.mechanism.name(),
+        fmt::format("{}: what processes have mapped could not be kept: {} "
+                    "(with mapped-page-cache in --what it may go)", series.mechanism.name(),
                     held.error().message));
     return false;
 }

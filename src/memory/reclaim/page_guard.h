@@ -9,10 +9,12 @@
 
 namespace braidway::memory {
 
-/// Whose mapped pages are guarded.
+/// Whose mapped files are guarded.
 enum class GuardScope : uint8_t {
-    large,  ///< Processes that map much; the kernel's own preference is enough for the rest.
-    all,    ///< Every process.
+    none,        ///< Nobody's.
+    large_only,  ///< Of processes with more than limits::guard_large_bytes of files in memory; for
+                 ///< the rest the kernel's own preference is enough.
+    all,         ///< Of every other process.
 };
 
 /// Locks pages of files in memory, so that no means of the kernel takes them. Released at the end

@@ -3,13 +3,21 @@
 
 #include <algorithm>
 
+#include "memory/reclaim/cgroup_reclaim.h"
+#include "memory/reclaim/drop_caches.h"
+#include "memory/reclaim/mglru.h"
 #include "memory/reclaim/node_reclaim.h"
+#include "memory/reclaim/shrinker.h"
 
 namespace braidway::memory {
 
 Mechanisms make_mechanisms(Machine& machine, uint32_t node, const Request& request) {
     Mechanisms all;
     all.push_back(std::make_unique<NodeReclaim>(machine, node));
+    all.push_back(std::make_unique<Mglru>(machine));
+    all.push_back(std::make_unique<CgroupReclaim>(machine));
+    all.push_back(std::make_unique<ShrinkerScan>(machine));
+    all.push_back(std::make_unique<DropCaches>(machine));
     if (!request.mechanisms.empty())
         std::erase_if(all, [&request](const std::unique_ptr<Mechanism>& mechanism) {
             return std::ranges::find(request.mechanisms, mechanism->name()) ==
