@@ -162,5 +162,11 @@ inline constexpr unsigned reclaim_mglru_rounds_max = 4;
 inline constexpr uint64_t reclaim_slab_chunk = 64u << 20;  ///< Walks some 300,000 objects.
 /// Cgroups looked at for those bound to a node; a machine full of containers has some thousands.
 inline constexpr size_t cgroups_walked_max = 100'000;
+/// Writers that wait for their turn at the control files; each costs a descriptor.
+inline constexpr size_t control_writers_max = 64;
+/// Open control files; each may hold a text that is being read.
+inline constexpr size_t control_handles_max = 1024;
+/// For a write that is cancelled because the mount ends, which is to be over within 3 s.
+inline constexpr Duration control_stop_patience = 2s;
 
 }  // namespace braidway::limits

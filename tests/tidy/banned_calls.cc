@@ -63,8 +63,10 @@ const std::vector<Ban> bans{
     {As::call,
      {"malloc", "calloc", "realloc", "free", "posix_memalign", "aligned_alloc", "strdup"},
      {"src/"},
-     // The two others: one block for O_DIRECT, when a checker is made or a file is opened.
-     {"src/base/", "src/memory/", "src/monitor/monitor.cc", "src/path/open_file.cc"},
+     // monitor and path: one block for O_DIRECT, when a checker is made or a file is opened.
+     // fuse_server: the buffer that libfuse hands over.
+     {"src/base/", "src/memory/", "src/monitor/monitor.cc", "src/path/open_file.cc",
+      "src/apps/free_node_memory/fuse_server.cc"},
      "std::make_unique when a thing is made at start, SlotPool or BufferPool while it runs"},
     {As::text,
      {"co_await", "co_yield", "co_return"},
