@@ -7,6 +7,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "apps/free_node_memory/mount.h"
 #include "apps/free_node_memory/status.h"
 #include "base/limits.h"
 #include "memory/reclaim/tools.h"
@@ -18,8 +19,7 @@ Result<void> read_policy_file(memory::Settings& settings, const std::string& pat
     std::string text(limits::policy_bytes_max + 1, '\0');
     file.read(text.data(), static_cast<std::streamsize>(text.size()));
     text.resize(static_cast<size_t>(std::max<std::streamsize>(file.gcount(), 0)));
-    if (!file.is_open() || file.bad())
-        return fail(fmt::format("--policy: cannot read {}", path));
+    if (!file.is_open() || file.bad()) return fail(fmt::format("--policy: cannot read {}", path));
     return memory::read_policy(settings, text, path);
 }
 
@@ -51,11 +51,53 @@ int run_capabilities(const FreeCommand& free, const NodeMemoryContext& context) 
     return answer(context, text, node_memory_done);
 }
 
+namespace {
+
+/// As they stand on the command line.
+struct MountWords {
+    std::string directory;
+    std::string mode = "0600";
+    std::string owner;
+};
+
+int mount(const MountWords& words, const FreeCommand& free, const NodeMemoryContext& context) {
+    MountOptions options{.directory = words.directory, .base = free.settings, .root = free.root};
+    const auto mode = parse_mode(words.mode);
+    if (!mode) return complain(context, "--mode: " + mode.error().message, node_memory_usage);
+    options.mode = *mode;
+    if (!words.owner.empty()) {
+        const auto owner = parse_owner(words.owner);
+        if (!owner)
+            return complain(context, "--owner: " + owner.error().message, node_memory_usage);
+        options.owner = *owner;
+    }
+    const int code = run_mount(options, context.out, context.error);
+    return code == node_memory_done ? answer(context, "", code) : code;
+}
+
+void add_mount(CLI::App& app, const NodeMemoryContext& context, FreeCommand& free,
+               std::optional<std::function<int()>>& command) {
+    CLI::App* made = app.add_subcommand("mount", "control files for others in a file system");
+    const auto words = std::make_shared<MountWords>();
+    made->add_option("DIR", words->directory, "an empty directory")->required();
+    made->add_option("--mode", words->mode, "of the files that can be written (0600)")
+        ->type_name("MODE");
+    made->add_option("--owner", words->owner, "of the files: USER, USER:GROUP or :GROUP")
+        ->type_name("OWNER");
+    made->fallthrough();
+    made->callback([&context, &free, &command, words] {
+        command = [&context, &free, words] { return mount(*words, free, context); };
+    });
+}
+
+}  // namespace
+
 void add_commands(CLI::App& app, const NodeMemoryContext& context, FreeCommand& free,
                   std::optional<std::function<int()>>& command) {
     CLI::App* status = app.add_subcommand("status", "what lies on each node, by kind");
     status->fallthrough();
     status->callback([&] { command = [&] { return run_status(free, context); }; });
+    add_mount(app, context, free, command);
 }
 
 }  // namespace braidway::apps
