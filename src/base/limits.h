@@ -142,6 +142,8 @@ inline constexpr unsigned reclaim_stats_waits_max = 3;
 /// Between tries while another reclaimer holds the node: doubled from the first to the last.
 inline constexpr Duration reclaim_busy_wait_min = 5ms;
 inline constexpr Duration reclaim_busy_wait_max = 1s;
+/// Page cache of our own that opens the kernel's gate: 1 % of a node of 800 GiB.
+inline constexpr uint64_t ballast_bytes_max = uint64_t{8} << 30;
 inline constexpr Duration reclaim_writeback_poll = 2ms;  ///< How often its end is looked for.
 /// How often a run that waits for another one looks whether the lock is free.
 inline constexpr Duration reclaim_lock_poll = 5ms;

@@ -107,7 +107,7 @@ std::string freed_text(const memory::Report& report, const memory::Request& requ
                             format_size(node.after.free), format_size(node.after.total));
         for (const memory::Step& step : node.steps)
             text += fmt::format("  by {}: {} in {} ({} call{}): {}\n", step.mechanism,
-                                format_size(step.change.freed.total()),
+                                format_size(step.change.freed.total(request.kind_set())),
                                 format_duration(step.length), step.calls,
                                 step.calls == 1 ? "" : "s", step.outcome);
     }

@@ -10,6 +10,7 @@
 
 #include "base/limits.h"
 #include "base/units.h"
+#include "memory/reclaim/ballast.h"
 #include "memory/reclaim/locked_pages.h"
 #include "memory/reclaim/node_run.h"
 #include "memory/reclaim/run_place.h"
@@ -70,10 +71,14 @@ NodeTools tools_for(Run& run, uint32_t node, PageGuard* guard) {
     NodeTools tools{.machine = run.machine,
                     .mechanisms = make_mechanisms(run.machine, node, run.request),
                     .guard = guard};
+    tools.gate_openers.push_back({"ballast", [&run, node](bool, uint64_t bytes) {
+                                      return load_ballast(run.machine, node, bytes);
+                                  }});
     if (run.request.allow_sysctl && run.place)
-        tools.open_gate = [&run](bool anonymous) {
-            return open_sysctl_gate(run.machine, run.root, *run.place, anonymous);
-        };
+        tools.gate_openers.push_back({"sysctl", [&run](bool anonymous, uint64_t) {
+                                          return open_sysctl_gate(run.machine, run.root,
+                                                                  *run.place, anonymous);
+                                      }});
     if (run.request.writeback)
         tools.write_back = [&run] { return write_back(run.machine, run.request.writeback_paths); };
     tools.progressed = [&run, node](uint64_t freed, uint64_t goal) {

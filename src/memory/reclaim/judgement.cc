@@ -29,14 +29,10 @@ Judgement go_on_without(Shortfall because) { return {Next::next_mechanism, becau
 
 /// EAGAIN and nothing came.
 Judgement judge_fruitless(const Evidence& evidence) {
-    if (evidence.gated && evidence.gate.closed(evidence.state)) {
-        NodeState without_guard = evidence.state;
-        // Locked folios have left the list but still count as mapped.
-        without_guard.file_inactive += evidence.guarded;
-        if (evidence.guarded > 0 && !evidence.gate.closed(without_guard))
-            return {Next::soften_guard, Shortfall::gate};
-        return {Next::open_gate, Shortfall::gate};
-    }
+    // The ballast counts for the gate but is not what is wanted.
+    NodeState seen = evidence.state;
+    seen.file_active += evidence.ballast;
+    if (evidence.gated && evidence.gate.closed(seen)) return {Next::open_gate, Shortfall::gate};
     const uint64_t left =
         is_cache(evidence.kind)
             ? takeable_cache(evidence.state, evidence.spares_mapped, evidence.guarded)

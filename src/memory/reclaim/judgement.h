@@ -20,6 +20,7 @@ struct Evidence {
     Duration length{};
     NodeState state{};  ///< After the call.
     Gate gate{};
+    uint64_t ballast = 0;        ///< Page cache of our own, that `state` leaves out.
     bool gated = false;          ///< The mechanism stands behind the gate.
     bool spares_mapped = false;  ///< Mapped page cache is guarded.
     uint64_t guarded = 0;        ///< Bytes of it that are locked in memory for the call.
@@ -31,8 +32,7 @@ struct Evidence {
 /// What to do next.
 enum class Next : uint8_t {
     again,            ///< The same mechanism, the rest.
-    soften_guard,     ///< The gate is closed only because of what the guard has locked.
-    open_gate,        ///< With consent; else like next_mechanism.
+    open_gate,        ///< When nothing can: like next_mechanism.
     wait_statistics,  ///< The kernel does not yet know what is hot.
     wait_others,      ///< Another reclaimer holds the node.
     next_mechanism,   ///< This one has no more to give; `because` says why.

@@ -192,7 +192,17 @@ bool NodeRun::stop() {
 
 void NodeRun::measure(Refresh refresh) {
     // A node that cannot be read any more (taken offline) keeps its last state.
-    if (const auto state = read_node_state(tools_.machine, node_, refresh)) now_ = *state;
+    const auto state = read_node_state(tools_.machine, node_, refresh);
+    if (!state) return;
+    now_ = *state;
+    ballast_ = 0;
+    for (const auto& open : open_gates_) ballast_ += open->bytes();
+    ballast_ = std::min(ballast_, now_.page_cache());
+    now_.file_pages -= ballast_;
+    now_.free += ballast_;
+    const uint64_t active = std::min(ballast_, now_.file_active);
+    now_.file_active -= active;
+    now_.file_inactive -= std::min(ballast_ - active, now_.file_inactive);
 }
 
 void NodeRun::write_back() {
@@ -219,7 +229,8 @@ void NodeRun::await_swap() {
 }
 
 void NodeRun::finish() {
-    open_gate_.reset();
+    open_gates_.clear();
+    ballast_ = 0;
     if (tools_.guard != nullptr) tools_.guard->release_mapped();
     if (report_.shortfall != Shortfall::failed) {
         if (report_.goal > 0) measure(Refresh::yes);

@@ -11,25 +11,19 @@
 #include "memory/reclaim/judgement.h"
 #include "memory/reclaim/machine.h"
 #include "memory/reclaim/mechanism.h"
+#include "memory/reclaim/open_gate.h"
 #include "memory/reclaim/page_guard.h"
 #include "memory/reclaim/request.h"
 #include "memory/reclaim/shortfall.h"
 
 namespace braidway::memory {
 
-/// A change of the kernel's gate that is undone when the object goes.
-class OpenGate {
-  public:
-    virtual ~OpenGate() = default;
-};
-
 /// What a run on a node works with. All outlive it.
 struct NodeTools {
     Machine& machine;
     Mechanisms mechanisms{};         ///< In the order of preference.
     PageGuard* guard = nullptr;      ///< Null: nothing can be guarded, nothing has to be.
-    /// Opens the gate (`anonymous`: for anonymous memory, too). Null: the caller did not allow it.
-    std::function<Result<std::unique_ptr<OpenGate>>(bool anonymous)> open_gate{};
+    std::vector<GateOpener> gate_openers{};  ///< In the order in which they are tried.
     /// Writes back; returns the bytes and what to say. Null: not wanted.
     std::function<Result<std::string>()> write_back{};
     std::function<void(uint64_t freed, uint64_t goal)> progressed{};
@@ -71,6 +65,7 @@ class NodeRun {
     Evidence evidence_of(const Series& series, uint64_t asked, const Answer& answer,
                          Duration length, uint64_t progress) const;
     bool act_on(Series& series, Judgement judgement, const Answer& answer);
+    bool open_gate(Series& series);
     bool wait(Duration length, std::string_view why);
     bool guard(Series& series, uint64_t target);
     std::vector<Mechanism*> chain(Part part);
@@ -94,8 +89,9 @@ class NodeRun {
     Instant started_{};
     uint64_t lump_ = 0;  ///< The largest piece by which a call overshot.
     bool refreshes_ = false;  ///< Counts are so far off that each call needs exact ones.
-    bool softened_ = false;
-    std::unique_ptr<OpenGate> open_gate_{};
+    std::vector<std::unique_ptr<OpenGate>> open_gates_{};
+    size_t openers_tried_ = 0;
+    uint64_t ballast_ = 0;  ///< Page cache of our own, left out of `now_`.
     bool stopped_ = false;  ///< The whole run: an ending without a mechanism is among them.
     std::vector<Ending> endings_{};
 };

@@ -13,8 +13,8 @@
 namespace braidway::memory {
 namespace {
 
-/// With the guard softened, the fall of mapped pages that ends a mechanism.
-constexpr uint64_t mapped_fall_max = 1u << 20;
+/// Ballast above what opens the gate, for what others do meanwhile.
+constexpr uint64_t gate_slack = 16u << 20;
 /// Whoever asks for nearly all there is makes the kernel look at mapped pages, too.
 constexpr uint64_t guard_margin = 64u << 20;
 
@@ -107,9 +107,10 @@ bool NodeRun::call(Series& series, uint64_t bytes) {
     bytes = allowed_now(series, bytes);
     if (bytes == 0) return false;
     const bool cache = series.part.kind == Kind::page_cache;
-    if (softened_ && cache && series.mechanism.takes_mapped())
-        bytes =
-            std::min(bytes, std::max(limits::reclaim_chunk_min, takeable_cache(now_, true, 0) / 2));
+    // Our own ballast is not what is to go.
+    if (ballast_ > 0 && cache)
+        bytes = std::min(bytes, std::max(limits::reclaim_chunk_min,
+                                         takeable_cache(now_, request_.spares_mapped(), 0)));
     const NodeState before = now_;
     const Instant begun = tools_.machine.now();
     const Answer answer = series.mechanism.reclaim({.node = node_,
@@ -127,11 +128,6 @@ bool NodeRun::call(Series& series, uint64_t bytes) {
     if (answer.error == 0 && freed < bytes / 2)
         series.credit += less(bytes / 2, freed + change.freed[Kind::slab]);
     if (tools_.progressed) tools_.progressed(report_.goal - remaining(), report_.goal);
-    if (softened_ && cache && change.freed[Kind::mapped_page_cache] > mapped_fall_max) {
-        end(series.part, series.mechanism.name(), Shortfall::mapped,
-            "the kernel began to take what processes have mapped");
-        return false;
-    }
     const Evidence evidence = evidence_of(series, bytes, answer, length, freed);
     const Judgement judgement = judge(evidence);
     if (judgement.next == Next::again) {
@@ -150,7 +146,8 @@ Evidence NodeRun::evidence_of(const Series& series, uint64_t asked, const Answer
             .answer = answer,
             .length = length,
             .state = now_,
-            .gate = open_gate_ ? Gate{} : gate_,
+            .gate = gate_,
+            .ballast = ballast_,
             .gated = series.mechanism.name() == "node-reclaim",
             .spares_mapped = request_.spares_mapped(),
             .guarded = tools_.guard ? tools_.guard->bytes() : 0,
@@ -165,21 +162,9 @@ bool NodeRun::act_on(Series& series, Judgement judgement, const Answer& answer) 
     switch (judgement.next) {
         case Next::again:
             return true;
-        case Next::soften_guard:
-            tools_.guard->release_mapped();
-            softened_ = true;
-            measure(Refresh::yes);
-            return true;
-        case Next::open_gate: {
-            if (!tools_.open_gate || open_gate_) break;
-            auto opened = tools_.open_gate(series.part.kind == Kind::anonymous);
-            if (!opened) {
-                end(series.part, name, Shortfall::gate, opened.error().message);
-                return false;
-            }
-            open_gate_ = std::move(*opened);
-            return true;
-        }
+        case Next::open_gate:
+            if (open_gate(series)) return true;
+            break;
         case Next::wait_statistics:
             // Whoever reads the statistics of cgroups makes the kernel bring them up to date.
             if (!series.stats_flushed) {
@@ -208,6 +193,29 @@ bool NodeRun::act_on(Series& series, Judgement judgement, const Answer& answer) 
     return false;
 }
 
+/// The gate is closed: tries what opens it. Returns whether something did.
+bool NodeRun::open_gate(Series& series) {
+    const bool anonymous = series.part.kind == Kind::anonymous;
+    while (openers_tried_ < tools_.gate_openers.size() && !stop()) {
+        const GateOpener& opener = tools_.gate_openers[openers_tried_++];
+        const Instant begun = tools_.machine.now();
+        // Enough even when all that can be taken is gone: mapped pages count against it.
+        const uint64_t enough = gate_.unmapped_min + now_.mapped + gate_slack;
+        auto opened = opener.open(anonymous, enough);
+        Step step{.mechanism = opener.name,
+                  .kind = std::string(name_of(series.part.kind)),
+                  .calls = 1,
+                  .length = tools_.machine.now() - begun,
+                  .outcome = opened ? "opened the kernel's gate" : opened.error().message};
+        if (opened) open_gates_.push_back(std::move(*opened));
+        measure(Refresh::yes);
+        gate_ = read_gate(tools_.machine, now_.total);
+        report_.steps.push_back(std::move(step));
+        if (opened) return true;
+    }
+    return false;
+}
+
 bool NodeRun::wait(Duration length, std::string_view why) {
     if (tools_.waiting) tools_.waiting(why);
     const Duration left = started_ + request_.budget - tools_.machine.now();
@@ -224,7 +232,6 @@ bool NodeRun::guard(Series& series, uint64_t target) {
     const bool wanted = request_.spares_mapped() && series.part.kind == Kind::page_cache &&
                         series.mechanism.takes_mapped();
     if (!wanted || tools_.guard == nullptr) return true;
-    softened_ = false;
     const uint64_t unmapped = less(takeable_cache(now_, true, 0), gate_.unmapped_min);
     const GuardScope scope = target + std::max(guard_margin, target / 8) > unmapped
                                  ? GuardScope::all

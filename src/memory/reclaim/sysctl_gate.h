@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "memory/reclaim/cancel.h"
 #include "memory/reclaim/machine.h"
-#include "memory/reclaim/node_run.h"
+#include "memory/reclaim/open_gate.h"
 
 namespace braidway::memory {
 
