@@ -170,5 +170,7 @@ inline constexpr size_t control_writers_max = 64;
 inline constexpr size_t control_handles_max = 1024;
 /// For a write that is cancelled because the mount ends, which is to be over within 3 s.
 inline constexpr Duration control_stop_patience = 2s;
+/// Files that are opened in one call of fadvise: about 0.2 s.
+inline constexpr uint64_t advice_files_per_call = 20'000;
 
 }  // namespace braidway::limits

@@ -15,7 +15,6 @@ namespace {
 
 // Numbers and shapes from the kernel's documentation; headers may be older than kernels.
 constexpr long cachestat_call = 451;
-constexpr int populate_read = 22;  ///< MADV_POPULATE_READ, kernel 5.14.
 struct CachestatRange {
     uint64_t offset, length;
 };
@@ -65,6 +64,43 @@ int ask_nodes(std::vector<void*>& pages, std::vector<int>& nodes) {
     return ::syscall(SYS_move_pages, 0, pages.size(), pages.data(), nullptr, nodes.data(), 0) == 0
                ? 0
                : errno;
+}
+
+/// Makes the kernel map pages here by reading a byte of them inside a system call: that marks no
+/// page as used, as MADV_POPULATE_READ does, and a file that was cut meanwhile raises no signal.
+class Toucher {
+  public:
+    Toucher() : sink_(::memfd_create("touch", MFD_CLOEXEC)) {}
+    ~Toucher() {
+        if (sink_ >= 0) ::close(sink_);
+    }
+    Toucher(const Toucher&) = delete;
+    Toucher& operator=(const Toucher&) = delete;
+    bool touch(const void* page) const { return ::pwrite(sink_, page, 1, 0) == 1; }
+
+  private:
+    int sink_;
+};
+
+/// Of what the kernel maps around a page that is touched, in pages.
+constexpr size_t around = 16;
+
+/// Maps all of `pages` and asks for their nodes.
+int map_and_ask(const Toucher& toucher, std::vector<void*>& pages, std::vector<int>& nodes) {
+    for (size_t i = 0; i < pages.size(); i += around) toucher.touch(pages[i]);
+    if (const int error = ask_nodes(pages, nodes)) return error;
+    // Those around that were not mapped with the touched one.
+    std::vector<void*> rest;
+    std::vector<size_t> places;
+    for (size_t i = 0; i < pages.size(); ++i) {
+        if (nodes[i] >= 0 || !toucher.touch(pages[i])) continue;
+        rest.push_back(pages[i]);
+        places.push_back(i);
+    }
+    std::vector<int> more;
+    if (const int error = ask_nodes(rest, more)) return error;
+    for (size_t i = 0; i < places.size(); ++i) nodes[places[i]] = more[i];
+    return 0;
 }
 
 }  // namespace
@@ -125,6 +161,7 @@ int CachedPages::find_in_window(int file, PageRange pages, std::vector<PageRange
 int CachedPages::locate(int file, const std::vector<PageRange>& ranges,
                         std::vector<NodeRange>& located) {
     located.clear();
+    const Toucher toucher;
     std::vector<void*> pages;
     std::vector<int> nodes;
     for (const PageRange& range : ranges) {
@@ -132,11 +169,10 @@ int CachedPages::locate(int file, const std::vector<PageRange>& ranges,
             const PageRange part{begin, std::min(range.end, begin + window_pages)};
             const Window window(file, part, page_bytes_);
             if (window.error() != 0) return window.error();
-            if (::madvise(window.base(), window.size(), populate_read) != 0) continue;
             pages.clear();
             for (uint64_t i = 0; i < part.pages(); ++i)
                 pages.push_back(window.base() + i * page_bytes_);
-            if (const int error = ask_nodes(pages, nodes)) return error;
+            if (const int error = map_and_ask(toucher, pages, nodes)) return error;
             for (uint64_t i = 0; i < part.pages(); ++i) {
                 if (nodes[i] < 0) continue;
                 const auto node = static_cast<uint32_t>(nodes[i]);
@@ -160,10 +196,11 @@ int CachedPages::sample(int file, const std::vector<PageRange>& ranges, size_t s
     const std::vector<uint64_t> chosen = sample_pages(ranges, samples);
     const Window window(file, {chosen.front(), chosen.back() + 1}, page_bytes_);
     if (window.error() != 0) return window.error();
+    const Toucher toucher;
     std::vector<void*> pages;
     for (const uint64_t page : chosen) {
         std::byte* address = window.base() + (page - chosen.front()) * page_bytes_;
-        if (::madvise(address, page_bytes_, populate_read) == 0) pages.push_back(address);
+        if (toucher.touch(address)) pages.push_back(address);
     }
     std::vector<int> nodes;
     if (const int error = ask_nodes(pages, nodes)) return error;

@@ -27,7 +27,7 @@ struct NodeRange {
 using NodeShares = std::map<uint32_t, uint64_t>;
 
 /// Looks at the cached pages of open files, and leaves everything as it was: nothing is read, no
-/// page is younger than before, and none stays mapped.
+/// page counts as used, and none stays mapped.
 ///
 /// Errors:  every function returns 0 or an errno; EPERM: the kernel tells only the owner, or who
 /// may

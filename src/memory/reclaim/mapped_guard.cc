@@ -113,7 +113,8 @@ class GuardSearch {
             if (!mapping.is_file()) continue;
             Found& found = found_[mapping.file];
             if (found.skip || found.pages.covers(pages_in_file(mapping))) continue;
-            if (found.sources.size() < 3)
+            if (found.sources.size() < 3 &&
+                (found.sources.empty() || found.sources.back().process != process))
                 found.sources.push_back({process, mapping.begin, mapping.end});
             if (found.path.empty()) found.path = mapping.path;
             mappings_.push_back(mapping);
@@ -128,7 +129,7 @@ class GuardSearch {
     int scan(size_t first, size_t end) {
         const PageRange within{mappings_[first].begin / page_bytes_,
                                mappings_[end - 1].end / page_bytes_};
-        if (const int error = present_.find(within, ranges_)) return error;
+        if (const int error = present_.find(within, Backing::file, ranges_)) return error;
         for (size_t i = first; i < end && !ranges_.empty(); ++i) {
             const Mapping& mapping = mappings_[i];
             const uint64_t begin = mapping.begin / page_bytes_;

@@ -52,18 +52,18 @@ int PresentPages::open(pid_t process) {
     return pagemap_ < 0 ? errno : 0;
 }
 
-int PresentPages::find(PageRange within, std::vector<PageRange>& found) {
+int PresentPages::find(PageRange within, Backing backing, std::vector<PageRange>& found) {
     found.clear();
     if (scan_works_) {
-        const int error = scan(within, found);
+        const int error = scan(within, backing, found);
         if (error != ENOTTY && error != EINVAL) return error;
         scan_works_ = false;
         found.clear();
     }
-    return read_entries(within, found);
+    return read_entries(within, backing, found);
 }
 
-int PresentPages::scan(PageRange within, std::vector<PageRange>& found) {
+int PresentPages::scan(PageRange within, Backing backing, std::vector<PageRange>& found) {
     ScanArguments arguments{};
     arguments.size = sizeof(arguments);
     arguments.begin = within.begin * page_bytes_;
@@ -71,6 +71,7 @@ int PresentPages::scan(PageRange within, std::vector<PageRange>& found) {
     arguments.regions = reinterpret_cast<uint64_t>(buffer_.data());
     arguments.regions_max = regions_at_once;
     arguments.mask = scan_file | scan_present;
+    if (backing == Backing::anonymous) arguments.inverted = scan_file;
     arguments.return_mask = scan_file | scan_present;
     while (arguments.begin < arguments.end) {
         const int count = ::ioctl(pagemap_, scan_call, &arguments);
@@ -84,7 +85,7 @@ int PresentPages::scan(PageRange within, std::vector<PageRange>& found) {
     return 0;
 }
 
-int PresentPages::read_entries(PageRange within, std::vector<PageRange>& found) {
+int PresentPages::read_entries(PageRange within, Backing backing, std::vector<PageRange>& found) {
     while (within.begin < within.end) {
         const size_t count = std::min<uint64_t>(within.pages(), buffer_.size());
         const ssize_t got = ::pread(pagemap_, buffer_.data(), count * sizeof(uint64_t),
@@ -93,17 +94,18 @@ int PresentPages::read_entries(PageRange within, std::vector<PageRange>& found) 
         if (got < 0) return errno;
         const size_t entries = static_cast<size_t>(got) / sizeof(uint64_t);
         if (entries == 0) return 0;
-        take_entries(std::span(buffer_).first(entries), within.begin, found);
+        take_entries(std::span(buffer_).first(entries), within.begin, backing, found);
         within.begin += entries;
     }
     return 0;
 }
 
-void take_entries(std::span<const uint64_t> entries, uint64_t first,
+void take_entries(std::span<const uint64_t> entries, uint64_t first, Backing backing,
                   std::vector<PageRange>& found) {
-    constexpr uint64_t both = entry_present | entry_file;
+    const uint64_t wanted = entry_present | (backing == Backing::file ? entry_file : 0);
     for (size_t i = 0; i < entries.size(); ++i)
-        if ((entries[i] & both) == both) append(found, {first + i, first + i + 1});
+        if ((entries[i] & (entry_present | entry_file)) == wanted)
+            append(found, {first + i, first + i + 1});
 }
 
 }  // namespace braidway::memory

@@ -12,11 +12,16 @@
 
 namespace braidway::memory {
 
+/// What the pages in question are of.
+enum class Backing : uint8_t {
+    file,       ///< A file; shared memory too.
+    anonymous,  ///< Private memory, also copies of a file's pages that a process changed.
+};
+
 /// Looks into the page tables of processes.
 ///
 /// Uses the PAGEMAP_SCAN call (kernel 6.7), which skips what is empty; before that reads the
-/// entries of /proc/PID/pagemap one by one. Copies that a process made for itself by writing are
-/// not of the file and are left out.
+/// entries of /proc/PID/pagemap one by one.
 /// Units:   pages; an address is its number of bytes / page size.
 /// Threads: one at a time.
 class PresentPages {
@@ -30,7 +35,7 @@ class PresentPages {
     int open(pid_t process);
     /// Replaces `found` with the ranges in `within` that are present, sorted. Returns 0 or an
     /// errno.
-    int find(PageRange within, std::vector<PageRange>& found);
+    int find(PageRange within, Backing backing, std::vector<PageRange>& found);
     /// Never uses PAGEMAP_SCAN: for tests and old kernels.
     void read_entries_only() { scan_works_ = false; }
 
@@ -40,12 +45,14 @@ class PresentPages {
     uint64_t page_bytes_;
     std::vector<uint64_t> buffer_;
 
-    int scan(PageRange within, std::vector<PageRange>& found);
-    int read_entries(PageRange within, std::vector<PageRange>& found);
+    int scan(PageRange within, Backing backing, std::vector<PageRange>& found);
+    int read_entries(PageRange within, Backing backing, std::vector<PageRange>& found);
 };
 
-/// Adds to `found` the ranges that `entries` of a pagemap show as present and of a file; the first
-/// entry is of page `first`. A range that continues the last one is joined to it.
-void take_entries(std::span<const uint64_t> entries, uint64_t first, std::vector<PageRange>& found);
+/// Adds to `found` the ranges that `entries` of a pagemap show as present and of that
+/// backing; the first entry is of page `first`. A range that continues the last one is joined to
+/// it.
+void take_entries(std::span<const uint64_t> entries, uint64_t first, Backing backing,
+                  std::vector<PageRange>& found);
 
 }  // namespace braidway::memory

@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <fstream>
+#include <thread>
 
 #include "base/limits.h"
 #include "memory/reclaim/scratch_files.h"
@@ -61,7 +63,9 @@ TEST(MappedGuard, KeepsWhatAProcessHasMappedWhileTheNodeIsReclaimed) {
     const std::string process = std::to_string(child.pid());
     ASSERT_GE(status_kib(process, "RssFile"), 32u << 10);
     const MappedGuard guard = MappedGuard::hold(GuardScope::large_only);
-    for (int i = 0; i < 4; ++i) {
+    // The kernel spares for some seconds what was used a moment ago.
+    for (int i = 0; i < 8; ++i) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(400));
         const int file = ::open(reclaim.c_str(), O_WRONLY | O_CLOEXEC);
         static_cast<void>(::write(file, "64M swappiness=0", 16));
         ::close(file);

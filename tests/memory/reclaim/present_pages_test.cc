@@ -20,11 +20,14 @@ TEST(PresentPages, TakesEntriesThatArePresentAndOfAFile) {
     const uint64_t entries[] = {present | of_file, present | of_file | 77, present, of_file, 0,
                                 present | of_file};
     Ranges found;
-    take_entries(entries, 100, found);
+    take_entries(entries, 100, Backing::file, found);
     EXPECT_EQ(found, (Ranges{{100, 102}, {105, 106}}));
     const uint64_t more[] = {present | of_file};
-    take_entries(more, 106, found);
+    take_entries(more, 106, Backing::file, found);
     EXPECT_EQ(found, (Ranges{{100, 102}, {105, 107}}));
+    found.clear();
+    take_entries(entries, 100, Backing::anonymous, found);
+    EXPECT_EQ(found, (Ranges{{102, 103}}));
 }
 
 PageRange mapped_at(pid_t process, const std::string& path) {
@@ -46,13 +49,16 @@ TEST(PresentPages, FindsTheSameByBothWays) {
     PresentPages pages;
     if (const int error = pages.open(child.pid())) GTEST_SKIP() << "pagemap: " << error;
     Ranges scanned;
-    ASSERT_EQ(pages.find(where, scanned), 0);
+    ASSERT_EQ(pages.find(where, Backing::file, scanned), 0);
     EXPECT_EQ(scanned, Ranges{where});
+    Ranges private_ones;
+    ASSERT_EQ(pages.find(where, Backing::anonymous, private_ones), 0);
+    EXPECT_TRUE(private_ones.empty());
     pages.read_entries_only();
     Ranges read;
-    ASSERT_EQ(pages.find({where.begin - 5, where.end + 5000}, read), 0);
+    ASSERT_EQ(pages.find({where.begin - 5, where.end + 5000}, Backing::file, read), 0);
     EXPECT_EQ(read.front().begin, where.begin);
-    ASSERT_EQ(pages.find(where, read), 0);
+    ASSERT_EQ(pages.find(where, Backing::file, read), 0);
     EXPECT_EQ(read, scanned);
 }
 
