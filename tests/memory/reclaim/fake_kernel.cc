@@ -136,11 +136,12 @@ Result<void> FakeKernel::write(const std::string& path, std::string_view text) {
 Result<void> FakeKernel::writable(const std::string& path) const {
     const std::scoped_lock lock(mutex_);
     // Looking uses up no fault that is meant for a write.
-    for (const auto* faults : {&faults_, &write_faults_}) {
-        const auto found = faults->find(path);
-        if (found != faults->end() && found->second.error != 0 && found->second.times == UINT32_MAX)
-            return fail_at(path, found->second.error);
-    }
+    const auto always = [&path](const std::map<std::string, Fault>& faults) {
+        const auto found = faults.find(path);
+        return found != faults.end() && found->second.times == UINT32_MAX ? found->second.error : 0;
+    };
+    if (const int error = always(faults_); error != 0) return fail_at(path, error);
+    if (const int error = always(write_faults_); error != 0) return fail_at(path, error);
     if (const int error = may_write(files(), path); error != 0) return fail_at(path, error);
     return {};
 }
