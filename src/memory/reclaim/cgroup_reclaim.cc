@@ -143,13 +143,16 @@ uint64_t CgroupReclaim::swap_room(const std::string& path) const {
 
 int CgroupReclaim::ask_group(const Group& group, Kind kind, uint64_t bytes) {
     const std::string path = group.path + "/memory.reclaim";
+    if (kind == Kind::anonymous) {
+        const auto done = machine_.write(path, fmt::format("{} swappiness=max", bytes));
+        if (done) return 0;
+        return done.error().code == EINVAL ? EOPNOTSUPP : done.error().code;
+    }
     if (takes_swappiness_) {
-        const auto done = machine_.write(
-            path, fmt::format("{} swappiness={}", bytes, kind == Kind::anonymous ? 200 : 0));
+        const auto done = machine_.write(path, fmt::format("{} swappiness=0", bytes));
         if (done || done.error().code != EINVAL) return done ? 0 : done.error().code;
         takes_swappiness_ = false;
     }
-    if (kind == Kind::anonymous) return EOPNOTSUPP;
     const auto done = machine_.write(path, fmt::format("{}", bytes));
     return done ? 0 : done.error().code;
 }
@@ -185,7 +188,8 @@ Answer CgroupReclaim::reclaim(const Ask& ask) {
             return {
                 .error = error,
                 .exhausted = true,
-                .note = "this kernel's memory.reclaim cannot choose anonymous memory (6.9 can)"};
+                .note =
+                    "this kernel's memory.reclaim cannot take anonymous memory only (6.16 can)"};
         // A group that ended meanwhile has no memory.
         if (error != 0 && error != ENOENT && error != ENODEV) answer.error = error;
         if (error != 0 && error != EAGAIN && error != ENOENT && error != ENODEV) break;

@@ -16,9 +16,11 @@ namespace braidway::memory {
 ///
 /// On a machine with one node that is the root group. The amount is spread by what each group has
 /// of the kind on the node. Page cache is asked for with swappiness=0 where the kernel takes it
-/// (6.9); before, what is swappable may go as well. Anonymous memory needs 6.9 and room both in
-/// the machine's swap and under the group's memory.swap.max; else page cache would go instead.
-/// What a group had on another node before it was bound may be freed there.
+/// (6.9); before, what is swappable may go as well.
+/// Anonymous memory needs swappiness=max (6.16): with 200 a 6.12 kernel takes the group's page
+/// cache as long as that is older, and says that all went well. It also needs room both in the
+/// machine's swap and under the group's memory.swap.max. What a group had on another node before it
+/// was bound may be freed there.
 class CgroupReclaim : public Mechanism {
   public:
     explicit CgroupReclaim(Machine& machine) : machine_(machine) {}

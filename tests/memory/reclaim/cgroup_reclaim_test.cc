@@ -61,13 +61,20 @@ TEST_F(CgroupReclaimTest, AsksPlainlyWhereTheKernelKnowsNoSwappiness) {
     EXPECT_EQ(reclaim.reclaim({.node = 1, .bytes = 20 * mib_bytes}).error, 0);
     EXPECT_EQ(kernel.writes_to(root + "/one/memory.reclaim"),
               (std::vector<std::string>{"20971520 swappiness=0", "20971520", "20971520"}));
+}
+
+TEST_F(CgroupReclaimTest, LeavesAnonymousMemoryWhereTheKernelMayTakePageCacheInstead) {
+    kernel.world().reclaim_takes_max = false;
     kernel.world().swap = {.kind = fake::SwapKind::file, .total = 100 * mib};
+    kernel.fill(1, {.pages = 60 * mib, .cgroup = one});
     kernel.fill(1, {.what = What::anonymous, .pages = 50 * mib, .cgroup = one});
     const Answer answer =
         reclaim.reclaim({.node = 1, .kind = Kind::anonymous, .bytes = 20 * mib_bytes});
     EXPECT_EQ(answer.error, EOPNOTSUPP);
     EXPECT_TRUE(answer.exhausted);
-    EXPECT_EQ(pages(one), 110 * mib) << "page cache does not go in its place";
+    EXPECT_EQ(pages(one), 110 * mib);
+    EXPECT_EQ(reclaim.reclaim({.node = 1, .bytes = 20 * mib_bytes}).error, 0);
+    EXPECT_EQ(kernel.writes().back().text, "20971520 swappiness=0");
 }
 
 TEST_F(CgroupReclaimTest, SwapsOnlyWhereTheGroupMaySwap) {

@@ -249,6 +249,7 @@ int write_memory_reclaim(World& world, size_t index, std::string_view text) {
     const std::string path = world.cgroups[index].path;
     const auto command = read_command(text);
     if (!command || (command->swappiness && !world.reclaim_takes_swappiness)) return EINVAL;
+    if (command->swappiness == swappiness_of_max && !world.reclaim_takes_max) return EINVAL;
     const int swappiness = command->swappiness.value_or(static_cast<int>(world.swappiness));
     uint64_t reclaimed = 0;
     while (reclaimed < command->pages) {

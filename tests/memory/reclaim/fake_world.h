@@ -131,6 +131,7 @@ struct World {
     bool mglru_enabled = false;  ///< Switched on.
     bool shrinker_debugfs = false;
     bool reclaim_takes_swappiness = true;  ///< memory.reclaim "swappiness=", of kernel 6.9.
+    bool reclaim_takes_max = true;         ///< memory.reclaim "swappiness=max", of kernel 6.16.
 
     // How this kernel behaves.
     /// "swappiness=max" without swap takes page cache, as 6.17 does; else nothing.
