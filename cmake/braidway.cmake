@@ -21,10 +21,13 @@ if(BRAIDWAY_SANITIZE)
   add_link_options(-fsanitize=${BRAIDWAY_SANITIZE})
 endif()
 
-# braidway_room(NAME SOURCES a.cc ... USES other_room ...): the static library of one room.
+# braidway_room(NAME [IN_SHARED_LIBRARY] SOURCES a.cc ... USES other_room ...): the static library
+# of one room. IN_SHARED_LIBRARY: a shared library that we install is made of it.
 function(braidway_room name)
-  cmake_parse_arguments(room "" "" "SOURCES;USES" ${ARGN})
+  cmake_parse_arguments(room "IN_SHARED_LIBRARY" "" "SOURCES;USES" ${ARGN})
   add_library(braidway_${name} STATIC ${room_SOURCES})
+  set_target_properties(braidway_${name} PROPERTIES
+    POSITION_INDEPENDENT_CODE ${room_IN_SHARED_LIBRARY})
   target_link_libraries(braidway_${name} PUBLIC braidway_flags)
   foreach(used ${room_USES})
     if(TARGET ${used} OR used MATCHES "::")
@@ -53,3 +56,10 @@ function(braidway_tests name)
     PROPERTIES LABELS unit TIMEOUT 120)
 endfunction()
 include(GoogleTest)
+
+# braidway_exports(TARGET FILE): a shared library or module shows the names in the linker's version
+# script FILE and nothing else.
+function(braidway_exports target file)
+  target_link_options(${target} PRIVATE "LINKER:--version-script=${file}")
+  set_target_properties(${target} PROPERTIES LINK_DEPENDS ${file})
+endfunction()

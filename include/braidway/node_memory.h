@@ -4,7 +4,12 @@
  * freed. Link with -lbraidway-node-memory (pkg-config braidway-node-memory).
  *
  * Threads: every function may be called from any thread; one object from one thread at a time,
- * except where it says otherwise. No function changes signal handlers or the environment.
+ * except where it says otherwise. A run on several nodes starts threads, which are gone when it
+ * returns. No function changes signal handlers, signal masks or the environment, none prints, and
+ * no C++ exception comes out of one: when memory is short they fail with ENOMEM.
+ *
+ * Stability: the library shows only these functions, with versioned names. Objects are opaque and
+ * numbers keep their meaning; a newer library runs programs that were built with an older header.
  */
 #ifndef BRAIDWAY_NODE_MEMORY_H
 #define BRAIDWAY_NODE_MEMORY_H
@@ -36,10 +41,12 @@ enum {
 /*
  * The call that was proposed to Linux in February 2005: frees `pages` more pages of the kinds in
  * `what` on `node`. Returns the pages that were freed, which may be fewer (the kernel frees whole
- * large folios, so it may also be a few more); 0 pages are freed at once.
+ * large folios, so it may also be a few more). `pages` of 0 frees nothing and returns 0.
+ * Of several kinds it takes page cache first, then slab, mapped page cache and anonymous memory.
+ * It waits for another run on the same node, and gives up after five minutes.
  * On error returns -1 and sets errno: EINVAL (a negative amount, no kind or an unknown one),
  * ENODEV (no such node, offline, without memory), EPERM (no privilege), EAGAIN (nothing could be
- * freed), ENOMEM.
+ * freed: node_memory_run() says why), ENOMEM.
  */
 long free_node_memory(long node, long pages, long what);
 
@@ -48,20 +55,24 @@ long free_node_memory(long node, long pages, long what);
 typedef struct node_memory_options node_memory_options;
 typedef struct node_memory_report node_memory_report;
 
-/* NULL when memory is short. Free it with node_memory_options_free (which takes NULL). */
+/* NULL with errno ENOMEM when memory is short. Free it with node_memory_options_free (which takes NULL). */
 node_memory_options* node_memory_options_new(void);
 void node_memory_options_free(node_memory_options* options);
 
 /*
  * Sets one option by its name on the command line, without the dashes: ("node", "0,2-3"),
  * ("free", "10G"), ("what", "page-cache,slab"), ("budget", "10 s"), ...; a switch takes "yes" or
- * "no". Returns 0, or -1 with errno EINVAL and node_memory_options_error() saying what is wrong.
+ * "no". "node", "what" and the amount ("free", "pages" or "until-free") replace what was set
+ * before; lists of paths and of mechanisms grow.
+ * Returns 0, or -1 with errno EINVAL and node_memory_options_error() saying what is wrong; the
+ * options are then as they were.
  */
 int node_memory_options_set(node_memory_options* options, const char* name, const char* value);
 
 /*
- * Reads options from a file of lines "name = value". Returns 0, or -1 with errno (EINVAL: see
- * node_memory_options_error(); else that of opening and reading).
+ * Reads options from a file of lines "name = value"; '#' begins a comment. Returns 0, or -1 with
+ * errno (EINVAL: a bad line; else that of opening and reading) and node_memory_options_error()
+ * saying where and what; the options are then as they were.
  */
 int node_memory_options_read(node_memory_options* options, const char* path);
 
@@ -69,19 +80,25 @@ int node_memory_options_read(node_memory_options* options, const char* path);
 const char* node_memory_options_error(const node_memory_options* options);
 
 /*
- * Ends the run that uses these options, soon; it answers with what was done so far. May be called
- * from any thread and from a signal handler.
+ * Ends the run that uses these options, soon; it answers with what was done so far. It is for good:
+ * a later run with these options ends at once too. May be called from any thread and from a signal
+ * handler, also while another thread runs with the same options.
  */
 void node_memory_options_cancel(node_memory_options* options);
 
 /*
  * Runs. Returns NODE_MEMORY_*; `*report` gets a report unless the answer is NODE_MEMORY_USAGE
- * (then NULL, and node_memory_options_error() says why). Free it with node_memory_report_free.
- * `report` may be NULL.
+ * (then NULL, and node_memory_options_error() says why) or this process ran out of memory (NULL,
+ * NODE_MEMORY_REFUSED and errno ENOMEM). Free it with node_memory_report_free. `report` may be NULL.
+ * The options may be used for another run afterwards. "strict" means nothing here: the answer
+ * always tells whether less was freed.
  */
 int node_memory_run(node_memory_options* options, node_memory_report** report);
 
-/* The same up to the plan: frees nothing and needs no privilege. */
+/*
+ * The same up to the plan: frees nothing and needs no privilege. Returns NODE_MEMORY_DONE or
+ * NODE_MEMORY_USAGE. The plan is in the JSON document; what was freed is 0.
+ */
 int node_memory_plan(node_memory_options* options, node_memory_report** report);
 
 void node_memory_report_free(node_memory_report* report);
@@ -101,9 +118,16 @@ enum {
 };
 
 size_t node_memory_report_nodes(const node_memory_report* report);
-/* Of the node at `index` (0 ...), or of all nodes together with index SIZE_MAX. Unknown: 0. */
+/*
+ * Of the node at `index` (0 ...), or of all nodes together with index SIZE_MAX; the nodes are worked
+ * on at once, so NANOSECONDS is then the length of the run. An unknown index or value, and NODE of
+ * all: 0.
+ */
 int64_t node_memory_report_value(const node_memory_report* report, size_t index, int value);
-/* Why less was freed, in words; "" when all was. With SIZE_MAX: of the first node that is short. */
+/*
+ * Why less was freed, in words; "" when all was. With SIZE_MAX: of the first node that is short.
+ * Valid as long as the report.
+ */
 const char* node_memory_report_reason(const node_memory_report* report, size_t index);
 /* The whole report as a JSON document. Valid as long as the report. */
 const char* node_memory_report_json(const node_memory_report* report);

@@ -267,8 +267,9 @@ class Stage:
     def __init__(self, options):
         self.options = options
         self.build = os.path.abspath(options.build)
-        self.program = os.path.join(self.build, "bin", "braidway")
-        self.release_program = os.path.join(os.path.abspath(options.release), "bin", "braidway")
+        self.program = os.path.join(self.build, "bin", options.program)
+        self.release_program = os.path.join(os.path.abspath(options.release), "bin",
+                                            options.program)
         # Not in TMPDIR: names of unix sockets are short.
         self.folder = tempfile.mkdtemp(prefix="braidway-e2e-", dir="/tmp")
         self.daemons = []
@@ -406,7 +407,7 @@ def run_one(name, function, options):
     stage = Stage(options)
     result, start = "ok", time.monotonic()
     try:
-        if not os.access(stage.program, os.X_OK):
+        if options.program and not os.access(stage.program, os.X_OK):
             raise Skip(f"there is no {stage.program}")
         function(stage)
     except Skip as reason:
@@ -424,9 +425,11 @@ def run_one(name, function, options):
     return result
 
 
-def main(description):
-    """Runs the stories of the calling script in the order in which they stand there."""
+def main(description, program="braidway"):
+    """Runs the stories of the calling script in the order in which they stand there. They are
+    skipped when there is no `program`; "" when they need none."""
     options = options_of(description)
+    options.program = program
     stories = {name[6:]: function for name, function in vars(sys.modules["__main__"]).items()
                if name.startswith("story_")}
     unknown = [name for name in options.stories if name not in stories]
