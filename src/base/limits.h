@@ -129,6 +129,8 @@ inline constexpr uint32_t node_max = 1023;  ///< Highest NUMA node, as in the la
 /// Of /sys, /proc and debugfs in one piece: lru_gen and numa_maps of large machines.
 inline constexpr size_t machine_file_bytes_max = 64u << 20;
 inline constexpr Duration reclaim_budget_default = 5min;
+/// A scheduler waits for its prolog, and takes the machine out of service when it takes too long.
+inline constexpr Duration reclaim_job_budget_default = 10s;
 inline constexpr Duration reclaim_budget_max = 24h;
 /// Reclaim itself needs some memory: page tables, zram, requests to write.
 inline constexpr uint64_t reclaim_keep_free_default = 32u << 20;

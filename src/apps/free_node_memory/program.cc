@@ -12,6 +12,8 @@
 
 #include "apps/free_node_memory/commands.h"
 #include "apps/free_node_memory/free_command.h"
+#include "apps/free_node_memory/job.h"
+#include "memory/reclaim/real_machine.h"
 #include "memory/reclaim/settings.h"
 
 namespace braidway::apps {
@@ -113,6 +115,25 @@ int usage_exit(const CLI::App& app, const CLI::ParseError& error,
                     node_memory_usage);
 }
 
+int run_job_command(const std::string& policy, const std::vector<Given>& given,
+                    const FreeCommand& command, const NodeMemoryContext& context) {
+    if (policy.empty())
+        return complain(context, "--job: needs --policy FILE, which says what to clean",
+                        node_memory_usage);
+    for (const Given& each : given)
+        if (!each.values.empty())
+            return complain(context,
+                            fmt::format("--{}: does not go with --job; put it into the policy {}",
+                                        each.word, policy),
+                            node_memory_usage);
+    const auto text = memory::RealMachine(context.cancel).read(policy);
+    if (!text) return complain(context, "--policy: " + text.error().message, node_memory_usage);
+    std::ostringstream said;
+    const auto code = run_job(*context.machine(command.root), *text, policy, command.json, said);
+    if (!code) return complain(context, code.error().message, node_memory_usage);
+    return answer(context, command.quiet ? "" : said.str(), *code);
+}
+
 }  // namespace
 
 int run_free_node_memory(std::vector<std::string> words, const NodeMemoryContext& context) {
@@ -130,6 +151,8 @@ int run_free_node_memory(std::vector<std::string> words, const NodeMemoryContext
     app.require_subcommand(0, 1);
     add_setting_words(app, given);
     app.add_option("--policy", policy, "read settings from FILE first")->type_name("FILE");
+    bool job = false;
+    app.add_flag("--job", job, "clean for the Slurm job of the environment, by --policy");
     app.add_flag("--dry-run", free.dry_run, "say what would be freed, and what blocks it");
     app.add_flag("--capabilities", capabilities, "say which mechanisms work here, and why not");
     app.add_flag("--json", free.json, "answer in JSON");
@@ -147,6 +170,7 @@ int run_free_node_memory(std::vector<std::string> words, const NodeMemoryContext
     } catch (const CLI::ParseError& error) {
         return usage_exit(app, error, context);
     }
+    if (job) return run_job_command(policy, given, free, context);
     if (!policy.empty())
         if (const auto read = read_policy_file(free.settings, policy); !read)
             return complain(context, read.error().message, node_memory_usage);
