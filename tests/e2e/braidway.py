@@ -274,6 +274,7 @@ class Stage:
         self.folder = tempfile.mkdtemp(prefix="braidway-e2e-", dir="/tmp")
         self.daemons = []
         self.processes = []
+        self.folders = []  # Folders and files elsewhere, which go with this one.
 
     def path(self, name):
         return os.path.join(self.folder, name)
@@ -354,7 +355,11 @@ class Stage:
             if (failed or problems) and text:
                 print(f"--- {daemon.log_path} ---\n{daemon.tail(200)}\n---")
             daemon.log.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        for each in (*self.folders, self.folder):
+            if os.path.isdir(each):
+                shutil.rmtree(each, ignore_errors=True)
+            elif os.path.exists(each):
+                os.unlink(each)
         return problems
 
 

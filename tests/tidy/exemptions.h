@@ -38,6 +38,8 @@ inline constexpr std::array untested{
     Exemption{"src/apps/free_node_memory/fuse_files.cc",
               "tests/apps/free_node_memory/fuse_server_test.cc mounts them"},
     Exemption{"src/apps/free_node_memory/mount.cc", "tests/e2e/node_memory_mount.py mounts"},
+    Exemption{"src/apps/slurm_spank/clean_node.cc",
+              "tests/e2e/node_memory_slurm.py loads it into Slurm"},
     Exemption{"src/base/clock.cc", "reads the machine's clocks; there is no right answer to test"},
     Exemption{"src/daemon/api.cc", "tests/daemon/api_server_test.cc: its only caller"},
     Exemption{"src/daemon/assembly.cc",
