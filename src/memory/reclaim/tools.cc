@@ -5,8 +5,10 @@
 
 #include "memory/reclaim/cgroup_reclaim.h"
 #include "memory/reclaim/drop_caches.h"
+#include "memory/reclaim/file_advice.h"
 #include "memory/reclaim/mglru.h"
 #include "memory/reclaim/node_reclaim.h"
+#include "memory/reclaim/process_pageout.h"
 #include "memory/reclaim/shrinker.h"
 
 namespace braidway::memory {
@@ -15,7 +17,9 @@ Mechanisms make_mechanisms(Machine& machine, uint32_t node, const Request& reque
     Mechanisms all;
     all.push_back(std::make_unique<NodeReclaim>(machine, node));
     all.push_back(std::make_unique<Mglru>(machine));
+    all.push_back(std::make_unique<FileAdvice>(machine, request.files));
     all.push_back(std::make_unique<CgroupReclaim>(machine));
+    all.push_back(std::make_unique<ProcessPageout>(machine));
     all.push_back(std::make_unique<ShrinkerScan>(machine));
     all.push_back(std::make_unique<DropCaches>(machine));
     if (!request.mechanisms.empty())
