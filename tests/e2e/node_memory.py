@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import statistics
 import time
 
 import fcntl
@@ -37,18 +38,23 @@ def prepared(stage):
 def story_clean_page_cache_goes_by_the_amount(stage):
     program, tree = prepared(stage)
     settle()
-    for amount in (100 * MIB, 100 * MIB, 250 * MIB):
-        read_in(tree)
-        before = counters()
-        report = program.free("--free", str(amount), "--what", "page-cache")
-        after = counters()
-        expect_about(fell(before, after, "page_cache"), amount, "page cache by the kernel's count")
-        expect_about(report["freed"]["page_cache_bytes"], amount, "page cache by the report")
-        expect(report["collateral"]["anonymous_bytes"] < 2 * MIB, "anonymous memory went too")
-        expect(fell(before, after, "nr_slab_reclaimable") < max(amount * 0.06, 8 * MIB),
-               "too much slab went too")
-        expect_equal(report["reason"], "", "reason")
-        expect(report["steps"][0]["mechanism"] == "node-reclaim", f"{report['steps']}")
+    for amount in (100 * MIB, 250 * MIB):
+        off, slab = [], []
+        for _ in range(5):
+            read_in(tree)
+            before = counters()
+            report = program.free("--free", str(amount), "--what", "page-cache")
+            after = counters()
+            off.append(abs(fell(before, after, "page_cache") - amount))
+            slab.append(fell(before, after, "nr_slab_reclaimable"))
+            expect_about(report["freed"]["page_cache_bytes"], amount, "page cache by the report",
+                         0.02, 8 * MIB)
+            expect_equal(report["reason"], "", "reason")
+            expect(report["steps"][0]["mechanism"] == "node-reclaim", f"{report['steps']}")
+        # Others read and write files meanwhile: the median is what we did.
+        expect(statistics.median(off) <= max(amount * 0.02, 2 * MIB),
+               f"page cache by the kernel's count is off by {[each / MIB for each in off]} MiB")
+        expect(statistics.median(slab) < max(amount * 0.06, 8 * MIB), f"too much slab: {slab}")
 
 
 def story_pages_and_until_free_are_the_other_readings(stage):
@@ -240,15 +246,19 @@ def story_killed_at_any_moment_it_leaves_nothing_changed(stage):
     wait_until(lambda: not os.path.exists("/run/braidway/sysctl.restore"), "the record is left", 2)
 
 
-def story_the_sysctls_open_the_gate_for_a_moment(stage):
+def story_the_gate_is_opened_with_and_without_the_sysctls(stage):
     program, tree = prepared(stage)
-    program.free("--free", "8G", "--what", "page-cache")
     wanted = sysctls()
-    before = counters()
-    report = program.free("--free", "8G", "--what", "page-cache", "--allow-sysctl")
-    expect_equal(sysctls(), wanted, "sysctls afterwards")
-    expect(fell(before, counters(), "page_cache") > 24 * MIB,
-           f"the gate stayed closed: {report['reason']}")
+    for words, opener in (((), "ballast"), (("--allow-sysctl",), "sysctl")):
+        read_in(tree)
+        before = counters()
+        report = program.free("--free", "16G", "--what", "page-cache", *words)
+        expect_equal(sysctls(), wanted, "sysctls afterwards")
+        expect(opener in [step["mechanism"] for step in report["steps"]],
+               f"{opener} was not used: {report['steps']}")
+        left = counters()["page_cache"]
+        expect(left < 0.5 * before["nr_free_pages"] / 50 + 200 * MIB,
+               f"{left / MIB:.0f} MiB of page cache are left: {report['reason']}")
 
 
 if __name__ == "__main__":

@@ -71,14 +71,15 @@ NodeTools tools_for(Run& run, uint32_t node, PageGuard* guard) {
     NodeTools tools{.machine = run.machine,
                     .mechanisms = make_mechanisms(run.machine, node, run.request),
                     .guard = guard};
-    tools.gate_openers.push_back({"ballast", [&run, node](bool, uint64_t bytes) {
-                                      return load_ballast(run.machine, node, bytes);
-                                  }});
+    // Where it is allowed, cheaper than ballast.
     if (run.request.allow_sysctl && run.place)
         tools.gate_openers.push_back({"sysctl", [&run](bool anonymous, uint64_t) {
                                           return open_sysctl_gate(run.machine, run.root,
                                                                   *run.place, anonymous);
                                       }});
+    tools.gate_openers.push_back({"ballast", [&run, node](bool, uint64_t bytes) {
+                                      return load_ballast(run.machine, node, bytes);
+                                  }});
     if (run.request.writeback)
         tools.write_back = [&run] { return write_back(run.machine, run.request.writeback_paths); };
     tools.progressed = [&run, node](uint64_t freed, uint64_t goal) {

@@ -19,6 +19,8 @@ using namespace std::chrono_literals;
 constexpr uint64_t held_back_pages = 125;
 /// Counts that are off by no more than this need no refresh for each call.
 constexpr uint64_t drift_bytes = 1u << 20;
+/// How often free memory is made again that others take while this runs.
+constexpr unsigned chase_rounds_max = 3;
 constexpr Duration swap_settle_max = 1s;
 constexpr Duration swap_settle_poll = 10ms;
 
@@ -103,13 +105,16 @@ void NodeRun::free_parts() {
     };
     for (const Part part : parts())
         if (share(part) > 0 && !stop()) free_part(part, share(part));
-    // What one kind did not have, another may; anonymous memory is not asked for more than planned
-    // unless it is the only one.
-    for (const Part part : parts()) {
-        const bool shared_out = parts().size() > 1 && part.kind != Kind::anonymous;
-        if (shared_out && !is_done(report_.goal - remaining(), report_.goal) && !stop())
-            free_part(part, remaining());
-    }
+    // What one kind did not have, another may, and others take what was to stay free; anonymous
+    // memory is not asked for more than planned.
+    const bool again = parts().size() > 1 || request_.goal == Goal::until_free;
+    const unsigned rounds = request_.goal == Goal::until_free ? chase_rounds_max : 1;
+    for (unsigned round = 0; again && round < rounds; ++round)
+        for (const Part part : parts())
+            if (part.kind != Kind::anonymous &&
+                !is_done(report_.goal - std::min(remaining(), report_.goal), report_.goal) &&
+                !stop())
+                free_part(part, remaining());
 }
 
 void NodeRun::free_part(Part part, uint64_t target) {

@@ -13,6 +13,8 @@
 namespace braidway::memory {
 namespace {
 
+/// Less page cache than this is not worth opening the gate.
+constexpr uint64_t gate_worth = 8u << 20;
 /// Ballast above what opens the gate, for what others do meanwhile.
 constexpr uint64_t gate_slack = 16u << 20;
 /// Whoever asks for nearly all there is makes the kernel look at mapped pages, too.
@@ -196,6 +198,10 @@ bool NodeRun::act_on(Series& series, Judgement judgement, const Answer& answer) 
 /// The gate is closed: tries what opens it. Returns whether something did.
 bool NodeRun::open_gate(Series& series) {
     const bool anonymous = series.part.kind == Kind::anonymous;
+    // Behind the gate the kernel meets the dirty pages and begins to write them back, which nobody
+    // asked for: not for a little of what is clean.
+    const uint64_t clean = takeable_cache(now_, request_.spares_mapped(), 0);
+    if (!anonymous && clean < std::max(gate_worth, now_.dirty + now_.writeback)) return false;
     while (openers_tried_ < tools_.gate_openers.size() && !stop()) {
         const GateOpener& opener = tools_.gate_openers[openers_tried_++];
         const Instant begun = tools_.machine.now();
