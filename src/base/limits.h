@@ -174,5 +174,11 @@ inline constexpr size_t control_handles_max = 1024;
 inline constexpr Duration control_stop_patience = 2s;
 /// Files that are opened in one call of fadvise: about 0.2 s.
 inline constexpr uint64_t advice_files_per_call = 20'000;
+/// To say who holds memory: some seconds of looking at files; then it is said that more were not.
+inline constexpr uint64_t holders_files_max = 1'000'000;
+inline constexpr Duration holders_budget = 20s;
+inline constexpr size_t holders_cgroups_max = 20'000;
+/// Pages of a file that are asked for their node: a share is then right within about 6 %.
+inline constexpr size_t holders_samples = 64;
 
 }  // namespace braidway::limits

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -104,6 +105,9 @@ class MappingChild {
     pid_t pid_ = -1;
 
     [[noreturn]] static void run(const char* path, size_t offset, size_t bytes, int ready) {
+        // A test that dies must not leave it behind.
+        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (::getppid() == 1) ::_exit(1);
         const int file = ::open(path, O_RDONLY | O_CLOEXEC);
         void* mapped =
             ::mmap(nullptr, bytes, PROT_READ, MAP_SHARED, file, static_cast<off_t>(offset));
