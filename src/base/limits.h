@@ -180,5 +180,15 @@ inline constexpr Duration holders_budget = 20s;
 inline constexpr size_t holders_cgroups_max = 20'000;
 /// Pages of a file that are asked for their node: a share is then right within about 6 %.
 inline constexpr size_t holders_samples = 64;
+/// Dropping caches for a known state is repeated as long as it brings something: inodes whose pages
+/// went in one pass go in the next.
+inline constexpr unsigned known_state_passes_max = 3;
+inline constexpr uint64_t known_state_pass_min = 4u << 20;  ///< What other work makes meanwhile.
+/// Two states are the same when their amounts differ by no more than the larger of these: what
+/// daemons and the kernel use differs by some ten MiB from boot to boot.
+inline constexpr uint64_t known_state_tolerance_percent = 2;
+inline constexpr uint64_t known_state_tolerance_bytes = 64u << 20;
+/// A saved fingerprint; one of 1024 nodes takes half of this.
+inline constexpr size_t fingerprint_bytes_max = 1u << 20;
 
 }  // namespace braidway::limits

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "apps/free_node_memory/known_state_command.h"
 #include "apps/free_node_memory/mount.h"
 #include "apps/free_node_memory/status.h"
 #include "base/limits.h"
@@ -98,6 +99,7 @@ void add_commands(CLI::App& app, const NodeMemoryContext& context, FreeCommand& 
     status->fallthrough();
     status->callback([&] { command = [&] { return run_status(free, context); }; });
     add_mount(app, context, free, command);
+    add_known_state(app, context, free, command);
 }
 
 }  // namespace braidway::apps
