@@ -23,7 +23,24 @@ constexpr uint64_t done_bytes = 2u << 20;
 
 uint64_t less(uint64_t value, uint64_t part) { return value - std::min(value, part); }
 
-bool is_cache(Kind kind) { return kind == Kind::page_cache || kind == Kind::mapped_page_cache; }
+/// What is there of the kind that might be taken.
+uint64_t left_of(const Evidence& evidence) {
+    switch (evidence.kind) {
+        case Kind::page_cache:
+        case Kind::mapped_page_cache:
+            return takeable_cache(evidence.state, evidence.spares_mapped, evidence.guarded);
+        case Kind::anonymous:
+            return evidence.state.anon_lru;
+        case Kind::slab:
+            return evidence.state.slab_reclaimable;
+    }
+    return 0;
+}
+
+Judgement wait_for_others(const Evidence& evidence) {
+    const bool patient = evidence.busy_waited < busy_patience;
+    return {patient ? Next::wait_others : Next::next_mechanism, Shortfall::busy};
+}
 
 Judgement go_on_without(Shortfall because) { return {Next::next_mechanism, because}; }
 
@@ -33,14 +50,8 @@ Judgement judge_fruitless(const Evidence& evidence) {
     NodeState seen = evidence.state;
     seen.file_active += evidence.ballast;
     if (evidence.gated && evidence.gate.closed(seen)) return {Next::open_gate, Shortfall::gate};
-    const uint64_t left =
-        is_cache(evidence.kind)
-            ? takeable_cache(evidence.state, evidence.spares_mapped, evidence.guarded)
-            : evidence.state.anon_lru;
-    if (left <= crumbs) return go_on_without(Shortfall::nothing_left);
-    if (evidence.length < refused_at_once && evidence.busy_waited < busy_patience)
-        return {Next::wait_others, Shortfall::busy};
-    if (evidence.length < refused_at_once) return go_on_without(Shortfall::busy);
+    if (left_of(evidence) <= crumbs) return go_on_without(Shortfall::nothing_left);
+    if (evidence.length < refused_at_once) return wait_for_others(evidence);
     if (evidence.stats_waits < limits::reclaim_stats_waits_max)
         return {Next::wait_statistics, Shortfall::active};
     return go_on_without(Shortfall::active);
@@ -61,8 +72,7 @@ Judgement judge(const Evidence& evidence) {
         case EOPNOTSUPP:
         case ENOSYS: return go_on_without(Shortfall::no_mechanism);
         case EBUSY:
-            if (evidence.busy_waited < busy_patience) return {Next::wait_others, Shortfall::busy};
-            return go_on_without(Shortfall::busy);
+            return wait_for_others(evidence);
         default: return go_on_without(Shortfall::failed);
     }
     const bool nothing =
@@ -70,7 +80,10 @@ Judgement judge(const Evidence& evidence) {
     // A trickle that others cause, who read while this runs, must not go on for ever.
     const bool trickle =
         evidence.progress < evidence.asked / 16 && evidence.poor_calls >= poor_calls_max;
-    if ((!nothing && !trickle) || evidence.answer.error == EINTR) return {};
+    if (!nothing && !trickle) return {};
+    // A signal for the thread is no shortfall; signals without end must not spin.
+    if (evidence.answer.error == EINTR)
+        return evidence.poor_calls < poor_calls_max ? Judgement{} : wait_for_others(evidence);
     // It says that it did it, yet nothing is missing: slab went, or others read it back.
     if (evidence.answer.error == 0)
         return evidence.poor_calls < poor_calls_max ? Judgement{}

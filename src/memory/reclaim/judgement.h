@@ -38,6 +38,7 @@ enum class Next : uint8_t {
     next_mechanism,   ///< This one has no more to give; `because` says why.
 };
 
+/// What an Evidence means, and for `next_mechanism` why.
 struct Judgement {
     Next next = Next::again;
     Shortfall because = Shortfall::none;
