@@ -105,26 +105,38 @@ void NodeRun::free_parts() {
     };
     for (const Part part : parts())
         if (share(part) > 0 && !stop()) free_part(part, share(part));
-    // What one kind did not have, another may, and others take what was to stay free; anonymous
-    // memory is not asked for more than planned.
-    const bool again = parts().size() > 1 || request_.goal == Goal::until_free;
-    const unsigned rounds = request_.goal == Goal::until_free ? chase_rounds_max : 1;
-    for (unsigned round = 0; again && round < rounds; ++round)
+    // What one kind did not have, another may; anonymous memory is not asked for more than planned.
+    // And what was freed may not be free yet, or taken by others meanwhile.
+    const bool until_free = request_.goal == Goal::until_free;
+    if (until_free) await_swap();
+    const unsigned rounds = until_free ? chase_rounds_max : 1;
+    for (unsigned round = 0; (parts().size() > 1 || until_free) && round < rounds; ++round)
         for (const Part part : parts())
-            if (part.kind != Kind::anonymous &&
-                !is_done(report_.goal - std::min(remaining(), report_.goal), report_.goal) &&
-                !stop())
+            if (part.kind != Kind::anonymous && !stop() &&
+                !is_done(less(report_.goal, remaining()), report_.goal))
                 free_part(part, remaining());
+    note_full_swap();
+}
+
+/// Anonymous memory that was not even planned for want of swap is a reason, too.
+void NodeRun::note_full_swap() {
+    const Part anonymous{Kind::anonymous};
+    if (!kinds_.has(Kind::anonymous) || has_ended(anonymous)) return;
+    const SwapState swap = read_swap_state(tools_.machine).value_or(SwapState{});
+    if (swap_room(swap) < std::min(report_.goal, now_.anon_pages))
+        end(anonymous, "swap", Shortfall::no_swap, describe_full_swap(swap));
 }
 
 void NodeRun::free_part(Part part, uint64_t target) {
     const uint64_t until = progress(part) + target;
     const std::vector<Mechanism*> mechanisms = chain(part);
     for (Mechanism* mechanism : mechanisms) {
+        // It has said already that it has no more.
+        if (has_ended(part, mechanism->name())) continue;
         if (stop() || close_enough(less(until, progress(part)), report_.goal, lump_)) return;
         free_by(*mechanism, part, until);
     }
-    if (!mechanisms.empty()) return;
+    if (!mechanisms.empty() || has_ended(part)) return;
     for (const auto& mechanism : tools_.mechanisms) {
         if (!mechanism->kinds().has(part.kind)) continue;
         if (const auto usable = mechanism->probe(); !usable)
@@ -138,7 +150,7 @@ void NodeRun::free_part(Part part, uint64_t target) {
                 fmt::format("{} would free {} on every node: --allow-global allows it",
                             mechanism->name(), name_of(part.kind)));
     }
-    if (endings_.empty())
+    if (!has_ended(part))
         end(part, "none", Shortfall::no_mechanism,
             fmt::format("nothing that is allowed here frees {} by node", name_of(part.kind)));
 }
@@ -216,6 +228,7 @@ void NodeRun::write_back() {
     const uint64_t dirty = now_.dirty + now_.writeback;
     const auto written = tools_.write_back();
     measure(Refresh::yes);
+    if (!written) end({Kind::page_cache}, "writeback", Shortfall::failed, written.error().message);
     report_.steps.push_back({.mechanism = "writeback",
                              .kind = "page-cache",
                              .asked = dirty,
@@ -227,7 +240,8 @@ void NodeRun::write_back() {
 /// Pages on their way to swap are free only when they are written.
 void NodeRun::await_swap() {
     if (!kinds_.has(Kind::anonymous)) return;
-    const Instant until = tools_.machine.now() + swap_settle_max;
+    const Instant until =
+        std::min(tools_.machine.now() + swap_settle_max, started_ + request_.budget);
     while (now_.writeback > limits::reclaim_chunk_min && tools_.machine.now() < until &&
            tools_.machine.pause(swap_settle_poll))
         measure(Refresh::yes);
@@ -252,6 +266,14 @@ void NodeRun::finish() {
         report_.reason = explanation.text;
     }
     report_.length = tools_.machine.now() - started_;
+}
+
+bool NodeRun::has_ended(Part part, std::string_view mechanism) const {
+    return std::ranges::any_of(endings_, [&](const Ending& ending) {
+        return ending.kind == part.kind && !ending.mechanism.empty() &&
+               ending.mechanism != "writeback" &&
+               (mechanism.empty() || ending.mechanism == mechanism);
+    });
 }
 
 void NodeRun::end(Part part, std::string_view mechanism, Shortfall because, std::string text) {

@@ -77,6 +77,9 @@ class NodeRun {
     void keep_rate(uint64_t freed, Instant since);
     void write_back();
     void await_swap();
+    void note_full_swap();
+    /// Whether a mechanism, or any, has no more of the kind.
+    bool has_ended(Part part, std::string_view mechanism = {}) const;
     void end(Part part, std::string_view mechanism, Shortfall because, std::string text);
 
     NodeTools tools_;

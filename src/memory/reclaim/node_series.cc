@@ -34,6 +34,8 @@ struct NodeRun::Series {
     Part part;
     Step step{};
     uint64_t credit = 0;  ///< Freed by the kernel's word, filled again by others since.
+    uint64_t wanted = 0;  ///< At the begin.
+    uint64_t freed = 0;   ///< By all calls, also what others have filled again since.
     unsigned poor_calls = 0;
     unsigned stats_waits = 0;
     bool stats_flushed = false;
@@ -42,7 +44,7 @@ struct NodeRun::Series {
 };
 
 void NodeRun::free_by(Mechanism& mechanism, Part part, uint64_t until) {
-    Series series{.mechanism = mechanism, .part = part};
+    Series series{.mechanism = mechanism, .part = part, .wanted = less(until, progress(part))};
     series.step = {
         .mechanism = std::string(mechanism.name()),
         .kind = part.both_caches ? "page-cache,mapped-page-cache" : std::string(name_of(part.kind)),
@@ -62,6 +64,10 @@ void NodeRun::free_by(Mechanism& mechanism, Part part, uint64_t until) {
                 continue;
             }
             exact = refreshes_;
+            if (series.freed >= 2 * series.wanted + lump_) {
+                end(part, mechanism.name(), Shortfall::refilled, "");
+                break;
+            }
             if (!call(series, rest)) break;
         }
     }
@@ -77,15 +83,15 @@ uint64_t NodeRun::allowed_now(const Series& series, uint64_t bytes) {
     const Part part = series.part;
     const std::string_view name = series.mechanism.name();
     bytes = std::min(bytes, series.mechanism.chunk_bytes_max(part.kind));
+    // In pieces of a tenth of a second, rather than all at once and then a long rest.
+    if (request_.bytes_per_second_max > 0)
+        bytes = std::min(bytes,
+                         std::max(limits::reclaim_chunk_min, request_.bytes_per_second_max / 10));
     if (part.kind == Kind::anonymous) {
         const SwapState swap = read_swap_state(tools_.machine).value_or(SwapState{});
         const uint64_t room = swap_room(swap);
         if (room < std::min(bytes, limits::reclaim_chunk_min)) {
-            end(part, name, Shortfall::no_swap,
-                swap.total == 0 ? "there is no swap: anonymous memory has nowhere to go"
-                                : fmt::format("swap is full: {} of {} is free, {} of that is kept",
-                                              format_size(swap.free), format_size(swap.total),
-                                              format_size(swap_margin(swap))));
+            end(part, name, Shortfall::no_swap, describe_full_swap(swap));
             return 0;
         }
         if (now_.free < request_.keep_free) {
@@ -129,7 +135,13 @@ bool NodeRun::call(Series& series, uint64_t bytes) {
         lump_ = std::max(lump_, freed - bytes);
     if (answer.error == 0 && freed < bytes / 2)
         series.credit += less(bytes / 2, freed + change.freed[Kind::slab]);
-    if (tools_.progressed) tools_.progressed(report_.goal - remaining(), report_.goal);
+    series.freed += freed;
+    if (tools_.progressed) tools_.progressed(less(report_.goal, remaining()), report_.goal);
+    if (change.demoted > freed) {
+        end(series.part, series.mechanism.name(), Shortfall::demoted,
+            "the kernel moves it to a slower tier of memory instead of freeing it");
+        return false;
+    }
     const Evidence evidence = evidence_of(series, bytes, answer, length, freed);
     const Judgement judgement = judge(evidence);
     if (judgement.next == Next::again) {
@@ -218,6 +230,9 @@ bool NodeRun::open_gate(Series& series) {
         gate_ = read_gate(tools_.machine, now_.total);
         report_.steps.push_back(std::move(step));
         if (opened) return true;
+        const int code = opened.error().code;
+        if (code == EACCES || code == EPERM)
+            end(series.part, opener.name, Shortfall::privilege, opened.error().message);
     }
     return false;
 }

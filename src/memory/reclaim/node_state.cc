@@ -155,6 +155,25 @@ Result<void> check_node(const Machine& machine, uint32_t node) {
     return fail(fmt::format("there is no node {}; nodes with memory: {}", node, there), ENODEV);
 }
 
+namespace {
+
+/// What went to a slower tier has left the node's counts but is not freed. Which kind it was no
+/// counter says, so each gives up its share.
+void take_off_demoted(Difference& change) {
+    uint64_t* const falls[] = {&change.freed[Kind::page_cache],
+                               &change.freed[Kind::mapped_page_cache],
+                               &change.freed[Kind::anonymous], &change.shmem};
+    uint64_t all = 0;
+    for (const uint64_t* each : falls) all += *each;
+    if (change.demoted == 0 || all == 0) return;
+    const double share =
+        std::min(1.0, static_cast<double>(change.demoted) / static_cast<double>(all));
+    for (uint64_t* each : falls)
+        *each -= std::min(*each, static_cast<uint64_t>(static_cast<double>(*each) * share + 0.5));
+}
+
+}  // namespace
+
 Difference difference(const NodeState& before, const NodeState& after) {
     Difference change;
     const uint64_t cache = fall(before.page_cache(), after.page_cache());
@@ -167,6 +186,7 @@ Difference difference(const NodeState& before, const NodeState& after) {
     change.shmem = fall(before.shmem, after.shmem);
     change.demoted = fall(after.demoted, before.demoted);
     change.swapped_out = fall(after.swapped_out, before.swapped_out);
+    take_off_demoted(change);
     change.net_free = static_cast<int64_t>(after.free - before.free);
     return change;
 }

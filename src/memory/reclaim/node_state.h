@@ -78,7 +78,7 @@ Result<void> check_node(const Machine& machine, uint32_t node);
 struct Difference {
     KindBytes freed;
     uint64_t shmem = 0;  ///< tmpfs that went to swap.
-    uint64_t demoted = 0;
+    uint64_t demoted = 0;  ///< Moved to a slower tier; not counted as freed.
     uint64_t swapped_out = 0;
     int64_t net_free = 0;  ///< Change of free memory, of whatever cause.
 };

@@ -53,6 +53,12 @@ uint64_t swap_margin(const SwapState& swap) {
 
 uint64_t swap_room(const SwapState& swap) { return less(swap.free, swap_margin(swap)); }
 
+std::string describe_full_swap(const SwapState& swap) {
+    if (swap.total == 0) return "there is no swap: anonymous memory has nowhere to go";
+    return fmt::format("swap is full: {} of {} is free, {} of that is kept", format_size(swap.free),
+                       format_size(swap.total), format_size(swap_margin(swap)));
+}
+
 Plan make_plan(const Request& request, const NodeState& state, const SwapState& swap,
                const Gate& gate) {
     Plan plan;

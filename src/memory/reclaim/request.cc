@@ -28,6 +28,8 @@ std::string_view name_of(Shortfall reason) {
         case Shortfall::busy: return "busy";
         case Shortfall::is_protected: return "protected";
         case Shortfall::refilled: return "refilled";
+        case Shortfall::demoted:
+            return "demoted";
         case Shortfall::privilege: return "privilege";
         case Shortfall::no_mechanism: return "no-mechanism";
         case Shortfall::consent: return "consent";
@@ -59,6 +61,7 @@ bool is_refusal(Shortfall reason) {
         case Shortfall::busy:
         case Shortfall::is_protected:
         case Shortfall::refilled:
+        case Shortfall::demoted:
         case Shortfall::budget:
         case Shortfall::cancelled:
         case Shortfall::failed: return false;

@@ -63,6 +63,7 @@ enum class Shortfall : uint8_t {
     busy,          ///< Another reclaimer, or another run, held the node.
     is_protected,  ///< Protected by memory.min or memory.low of cgroups, or by the request.
     refilled,      ///< It was freed, but others filled it again meanwhile.
+    demoted,       ///< The kernel moves it to a slower tier of memory instead of freeing it.
     privilege,     ///< The mechanism needs a privilege that this process lacks.
     no_mechanism,  ///< Nothing on this machine frees this kind by node.
     consent,       ///< Only a global means or a sysctl would do it, and that was not allowed.

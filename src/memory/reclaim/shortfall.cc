@@ -24,8 +24,49 @@ struct Left {
     std::string text;
 };
 
-bool has_ending(const std::vector<Ending>& endings, Shortfall because) {
-    return std::ranges::any_of(endings, [&](const Ending& e) { return e.because == because; });
+std::string_view lowers(const Request& request) {
+    return request.allow_sysctl ? "" : "; --allow-sysctl lowers it for the moment";
+}
+
+bool is_cache(Kind kind) {
+    return kind == Kind::page_cache || kind == Kind::mapped_page_cache;
+}
+bool is_anonymous(Kind kind) {
+    return kind == Kind::anonymous;
+}
+
+/// Adds what the kernel could give of a kind (`bytes`) but did not, with its reason.
+void withhold(std::vector<Left>& left, const Request& request, uint64_t bytes, const Gate& gate,
+              const std::vector<Ending>& endings, bool (*of_kind)(Kind)) {
+    const auto ended = [&](Shortfall because) {
+        return std::ranges::any_of(endings, [&](const Ending& ending) {
+            return ending.because == because && of_kind(ending.kind) && !ending.mechanism.empty();
+        });
+    };
+    const std::string size = format_size(bytes);
+    if (ended(Shortfall::gate))
+        left.push_back(
+            {Shortfall::gate, bytes,
+             bytes > gate.unmapped_min || of_kind(Kind::anonymous)
+                 ? fmt::format("{} is left: the kernel refuses the node while at most {} of "
+                               "unmapped page cache is on it (vm.min_unmapped_ratio{})",
+                               size, format_size(gate.unmapped_min), lowers(request))
+                 : fmt::format("{} is left to the kernel's minimum of unmapped page cache, {} a "
+                               "node (vm.min_unmapped_ratio{})",
+                               size, format_size(gate.unmapped_min), lowers(request))});
+    else if (ended(Shortfall::busy))
+        left.push_back(
+            {Shortfall::busy, bytes,
+             fmt::format("{} could not be asked for: another reclaimer held the node", size)});
+    else if (ended(Shortfall::active))
+        left.push_back({Shortfall::active, bytes,
+                        fmt::format("{} is in use or protected (memory.min, memory.low): the "
+                                    "kernel does not give it",
+                                    size)});
+    else if (ended(Shortfall::refilled))
+        left.push_back(
+            {Shortfall::refilled, bytes,
+             fmt::format("what was freed was filled again meanwhile; {} is there", size)});
 }
 
 /// The page cache that is left, by what keeps it there.
@@ -48,26 +89,25 @@ std::vector<Left> cache_left(const Request& request, const NodeState& after, con
                                     "(mapped-page-cache)",
                                     format_size(mapped))});
     }
-    if (has_ending(endings, Shortfall::gate))
-        left.push_back({Shortfall::gate, takeable,
-                        fmt::format("{} is left to the kernel's minimum of unmapped page cache, "
-                                    "{} a node (vm.min_unmapped_ratio; --allow-sysctl lowers it "
-                                    "for the moment)",
-                                    format_size(takeable), format_size(gate.unmapped_min))});
-    else if (has_ending(endings, Shortfall::busy))
-        left.push_back({Shortfall::busy, takeable,
-                        fmt::format("{} could not be asked for: another reclaimer held the node",
-                                    format_size(takeable))});
-    else if (has_ending(endings, Shortfall::active))
-        left.push_back({Shortfall::active, takeable,
-                        fmt::format("{} is in use or protected (memory.min, memory.low): the "
-                                    "kernel does not give it",
-                                    format_size(takeable))});
-    else if (has_ending(endings, Shortfall::refilled))
-        left.push_back({Shortfall::refilled, takeable,
-                        fmt::format("what was freed was filled again meanwhile; {} is there",
-                                    format_size(takeable))});
+    withhold(left, request, takeable, gate, endings, is_cache);
     return left;
+}
+
+/// Puts in front what did go, but not to where it was to go.
+void put_moved(std::vector<Left>& left, const Request& request, const NodeReport& report) {
+    const uint64_t freed = report.freed.total(request.kind_set());
+    const uint64_t grown = reached(request, report);
+    if (request.goal == Goal::until_free && is_done(freed, report.goal))
+        left.insert(left.begin(),
+                    {Shortfall::refilled, freed,
+                     fmt::format("{} was freed, but free memory grew by only {}: others took it "
+                                 "meanwhile",
+                                 format_size(freed), format_size(grown))});
+    if (report.demoted >= crumbs)
+        left.insert(left.begin(),
+                    {Shortfall::demoted, report.demoted,
+                     fmt::format("{} was moved to a slower tier of memory, which is not freeing",
+                                 format_size(report.demoted))});
 }
 
 std::vector<Left> what_is_left(const Request& request, const NodeReport& report, const Gate& gate,
@@ -87,6 +127,8 @@ std::vector<Left> what_is_left(const Request& request, const NodeReport& report,
         if (no_room != endings.end())
             left.push_back({Shortfall::no_swap, std::max(after.anon_pages, 2 * crumbs),
                             no_room->text});
+        else
+            withhold(left, request, after.anon_lru, gate, endings, is_anonymous);
         if (!cache && after.shmem > after.anon_pages)
             left.push_back({Shortfall::shmem, after.shmem,
                             fmt::format("{} is tmpfs or shared memory, which was not asked for",
@@ -94,6 +136,10 @@ std::vector<Left> what_is_left(const Request& request, const NodeReport& report,
     }
     std::erase_if(left, [](const Left& part) { return part.bytes < crumbs; });
     std::ranges::stable_sort(left, std::ranges::greater(), &Left::bytes);
+    // tmpfs is worth a word, but where anything else is left, that is the reason.
+    std::ranges::stable_partition(left,
+                                  [](const Left& part) { return part.why != Shortfall::shmem; });
+    put_moved(left, request, report);
     return left;
 }
 
@@ -111,21 +157,26 @@ std::vector<const Ending*> impossibilities(const std::vector<Ending>& endings) {
     return found;
 }
 
-/// Whether any mechanism worked at all, so that what is left is the reason.
-bool anything_worked(const std::vector<Ending>& endings) {
-    return std::ranges::any_of(endings, [](const Ending& ending) {
+/// Whether no mechanism worked at all, so that what is left is not the reason.
+bool all_impossible(const std::vector<Ending>& endings) {
+    const auto possible = [](const Ending& ending) {
         switch (ending.because) {
             case Shortfall::nothing_left:
             case Shortfall::gate:
             case Shortfall::active:
             case Shortfall::busy:
             case Shortfall::refilled:
+            case Shortfall::demoted:
             case Shortfall::no_swap:
             case Shortfall::shmem:
-            case Shortfall::mapped: return true;
-            default: return false;
+            case Shortfall::mapped:
+                return true;
+            default:
+                return false;
         }
-    });
+    };
+    const auto means = [](const Ending& ending) { return ending.mechanism != "writeback"; };
+    return std::ranges::any_of(endings, means) && std::ranges::none_of(endings, possible);
 }
 
 void add(std::string& text, std::string_view more) {
@@ -149,7 +200,7 @@ Explanation explain(const Request& request, const NodeReport& report, const Gate
     const std::vector<const Ending*> impossible = impossibilities(endings);
     if (whole != endings.end()) {
         explanation = {whole->because, whole->text};
-    } else if (!impossible.empty() && !anything_worked(endings)) {
+    } else if (!impossible.empty() && all_impossible(endings)) {
         // A privilege that lacks is worth more to know than a mechanism that is not built.
         const auto lacks = std::ranges::find_if(impossible, [](const Ending* ending) {
             return ending->because == Shortfall::privilege;
@@ -170,11 +221,10 @@ Explanation explain(const Request& request, const NodeReport& report, const Gate
         add(explanation.text, fmt::format("nothing more of {} is left on node {}",
                                           format_kinds(request.kind_set()), report.node));
     }
-    // Why the other mechanisms could not take over.
-    if (whole == endings.end())
-        for (const Ending* ending : impossible)
-            if (ending->because == Shortfall::consent || ending->because == Shortfall::floor)
-                add(explanation.text, ending->text);
+    // Why the other kinds and mechanisms could not take over, and what writing back said.
+    for (const Ending* ending : impossible)
+        if (whole == endings.end() || ending->mechanism == "writeback")
+            add(explanation.text, ending->text);
     return explanation;
 }
 
