@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "base/units.h"
 #include "memory/reclaim/ballast.h"
+#include "memory/reclaim/judgement.h"
 #include "memory/reclaim/locked_pages.h"
 #include "memory/reclaim/node_run.h"
 #include "memory/reclaim/run_place.h"
@@ -71,17 +72,21 @@ NodeTools tools_for(Run& run, uint32_t node, PageGuard* guard) {
     NodeTools tools{.machine = run.machine,
                     .mechanisms = make_mechanisms(run.machine, node, run.request),
                     .guard = guard};
+    const Instant until = run.machine.now() + run.request.budget;
     // Where it is allowed, cheaper than ballast.
     if (run.request.allow_sysctl && run.place)
-        tools.gate_openers.push_back({"sysctl", [&run](bool anonymous, uint64_t) {
+        tools.gate_openers.push_back({"sysctl", [&run, until](bool anonymous, uint64_t) {
                                           return open_sysctl_gate(run.machine, run.root,
-                                                                  *run.place, anonymous);
+                                                                  *run.place, anonymous, until);
                                       }});
-    tools.gate_openers.push_back({"ballast", [&run, node](bool, uint64_t bytes) {
-                                      return load_ballast(run.machine, node, bytes);
-                                  }});
+    if (run.machine.is_here())
+        tools.gate_openers.push_back({"ballast", [&run, node](bool, uint64_t bytes) {
+                                          return load_ballast(run.machine, node, bytes);
+                                      }});
     if (run.request.writeback)
-        tools.write_back = [&run] { return write_back(run.machine, run.request.writeback_paths); };
+        tools.write_back = [&run, until] {
+            return write_back(run.machine, run.request.writeback_paths, until);
+        };
     tools.progressed = [&run, node](uint64_t freed, uint64_t goal) {
         run.progressed(node, freed, goal);
     };
@@ -112,11 +117,19 @@ NodeReport free_node(Run& run, uint32_t node) {
         }
         lock = std::move(*turn);
     }
+    // Elsewhere there is nothing that could be locked.
+    if (!run.machine.is_here()) return NodeRun(tools_for(run, node, nullptr), node, run.request).run();
     LockedPages guard(run.machine, run.request.protect);
     if (!guard.missed().empty() && !run.request.protect.empty())
         return not_run(run, node, Shortfall::is_protected,
                        "what is to be protected could not be locked: " + guard.missed());
     return NodeRun(tools_for(run, node, &guard), node, run.request).run();
+}
+
+/// What a run that was refused sees others free meanwhile.
+bool as_good_as_nothing(const NodeReport& node) {
+    const uint64_t freed = std::min(node.freed.total(), node.goal);
+    return is_done(node.goal - freed, node.goal);
 }
 
 }  // namespace
@@ -163,7 +176,7 @@ Outcome outcome_of(const Report& report) {
     Outcome worst = Outcome::done;
     for (const NodeReport& node : report.nodes) {
         if (node.shortfall == Shortfall::none) continue;
-        const bool refused = is_refusal(node.shortfall) && node.freed.total() == 0;
+        const bool refused = is_refusal(node.shortfall) && as_good_as_nothing(node);
         worst = std::max(worst, refused ? Outcome::refused : Outcome::fell_short);
     }
     return worst;

@@ -32,6 +32,8 @@ class Machine {
     virtual Result<void> writable(const std::string& path) const = 0;
     /// What stands before every path in the file system, for locks and records; empty: nothing.
     virtual std::string root() const { return {}; }
+    /// Whether this is the machine on which the process runs, so that system calls reach it, too.
+    virtual bool is_here() const { return false; }
     /// Bytes of one page.
     virtual uint64_t page_bytes() const = 0;
     virtual unsigned cpus() const = 0;  ///< Online; each may hold back some counts of pages.

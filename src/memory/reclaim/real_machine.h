@@ -21,6 +21,7 @@ class RealMachine : public Machine {
     Result<std::vector<std::string>> list(const std::string& path) const override;
     Result<void> writable(const std::string& path) const override;
     std::string root() const override { return root_; }
+    bool is_here() const override { return root_.empty(); }
     uint64_t page_bytes() const override;
     unsigned cpus() const override;
     Instant now() const override;

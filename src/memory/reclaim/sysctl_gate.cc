@@ -218,11 +218,14 @@ Result<Changes> changes_for(const Machine& machine, bool anonymous) {
     return changes;
 }
 
-Result<FileLock> take_lock(Machine& machine, const std::string& place) {
+Result<FileLock> take_lock(Machine& machine, const std::string& place, Instant until) {
     while (true) {
         auto lock = FileLock::try_take(place + "/sysctl.lock");
         if (lock || lock.error().code != EWOULDBLOCK) return lock;
         if (!machine.pause(limits::reclaim_lock_poll)) return fail("cancelled", EINTR);
+        if (machine.now() >= until)
+            return fail("another run has changed the sysctls of the gate and still has them",
+                        EBUSY);
     }
 }
 
@@ -231,11 +234,12 @@ Result<FileLock> take_lock(Machine& machine, const std::string& place) {
 std::string sysctl_record_path(const std::string& place) { return place + "/sysctl.restore"; }
 
 Result<std::unique_ptr<OpenGate>> open_sysctl_gate(Machine& machine, const std::string& root,
-                                                   const std::string& place, bool anonymous) {
+                                                   const std::string& place, bool anonymous,
+                                                   Instant until) {
     for (const char* path : {sysctl_min_unmapped, sysctl_min_slab, sysctl_zone_reclaim})
         if (const auto usable = machine.writable(path); !usable)
             return std::unexpected(usable.error());
-    auto lock = take_lock(machine, place);
+    auto lock = take_lock(machine, place, until);
     if (!lock) return std::unexpected(lock.error());
     // Under the lock nobody else has a record: one that is there was left by a killed run.
     const std::string record = sysctl_record_path(place);

@@ -22,10 +22,11 @@ std::string sysctl_record_path(const std::string& place);
 /// process, which keeps the lock, puts them back when this process dies; if it is killed too, the
 /// next run does (restore_sysctls()). A value that somebody else has changed meanwhile is left.
 ///
-/// `root`: as in RealMachine. Waits for another run until cancelled.
-/// Errors: no privilege, no such sysctls, cancelled.
+/// `root`: as in RealMachine. Waits for another run `until` then, or until cancelled.
+/// Errors: no privilege, no such sysctls, cancelled (EINTR), another run has them (EBUSY).
 Result<std::unique_ptr<OpenGate>> open_sysctl_gate(Machine& machine, const std::string& root,
-                                                   const std::string& place, bool anonymous);
+                                                   const std::string& place, bool anonymous,
+                                                   Instant until = never);
 
 /// Puts back what a killed run has left changed. Does nothing when there is no record, or when the
 /// run that wrote it is alive. Returns whether it put something back.

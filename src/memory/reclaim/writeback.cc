@@ -20,6 +20,8 @@ namespace braidway::memory {
 namespace {
 
 constexpr std::array<std::string_view, 3> in_memory{"tmpfs", "ramfs", "devtmpfs"};
+/// With storage below them, although their source is a name of their own.
+constexpr std::array<std::string_view, 5> named{"zfs", "virtiofs", "9p", "gpfs", "beegfs"};
 
 std::vector<std::string_view> words_of(std::string_view line) {
     std::vector<std::string_view> words;
@@ -87,7 +89,8 @@ std::vector<MountPoint> parse_mounts(std::string_view mountinfo) {
         const std::string_view source = dash[2];
         const bool read_only = words[5].starts_with("ro") || dash[3].starts_with("ro");
         // Local filesystems name a device, network ones a host; the others name themselves.
-        const bool stored = source.starts_with('/') || source.find(':') != std::string_view::npos;
+        const bool stored =
+            source.starts_with('/') || source.contains(':') || std::ranges::count(named, type) > 0;
         if (read_only || !stored || std::ranges::count(in_memory, type) > 0) continue;
         if (!devices.emplace(words[2]).second) continue;
         mounts.push_back({unescape(words[4]), std::string(type), std::string(words[2])});
@@ -95,7 +98,8 @@ std::vector<MountPoint> parse_mounts(std::string_view mountinfo) {
     return mounts;
 }
 
-Result<std::string> write_back(Machine& machine, const std::vector<std::string>& paths) {
+Result<std::string> write_back(Machine& machine, const std::vector<std::string>& paths,
+                               Instant until) {
     auto work = std::make_shared<Work>();
     work->paths = paths;
     if (paths.empty()) {
@@ -107,9 +111,12 @@ Result<std::string> write_back(Machine& machine, const std::vector<std::string>&
     // syncfs cannot be interrupted, and a dead server may hold it for ever: nobody waits for the
     // thread but through `over`.
     std::thread(sync_all, work).detach();
-    while (!work->over.load(std::memory_order_acquire))
+    while (!work->over.load(std::memory_order_acquire)) {
         if (!machine.pause(limits::reclaim_writeback_poll))
             return fail("cancelled while dirty pages were written back", EINTR);
+        if (machine.now() >= until)
+            return fail("writing dirty pages back took too long", ETIMEDOUT);
+    }
     const std::lock_guard guard(work->lock);
     if (!work->error.empty()) return fail(work->error, EIO);
     return fmt::format("{} filesystem{} written back", work->paths.size(),

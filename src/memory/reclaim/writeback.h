@@ -23,10 +23,11 @@ struct MountPoint {
 std::vector<MountPoint> parse_mounts(std::string_view mountinfo);
 
 /// Writes back (syncfs) the filesystems of `paths`, or all of them, and waits for it. Ends early
-/// when cancelled; the kernel then goes on writing.
+/// when cancelled or at `until`; the kernel then goes on writing.
 /// Returns what was done, in words.
 /// Errors: a path that cannot be opened, a filesystem that failed to write (data may be lost: this
-/// is where that is said), cancelled.
-Result<std::string> write_back(Machine& machine, const std::vector<std::string>& paths);
+/// is where that is said), cancelled (EINTR), not over in time (ETIMEDOUT).
+Result<std::string> write_back(Machine& machine, const std::vector<std::string>& paths,
+                               Instant until = never);
 
 }  // namespace braidway::memory
