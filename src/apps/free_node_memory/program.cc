@@ -82,7 +82,15 @@ void add_setting_words(CLI::App& app, std::vector<Given>& given) {
     }
 }
 
+bool is_amount(const Given& given) {
+    return given.word == "free" || given.word == "pages" || given.word == "until-free";
+}
+
 Result<void> apply_given(memory::Settings& settings, const std::vector<Given>& given) {
+    // Over that of a policy file.
+    if (std::ranges::any_of(
+            given, [](const Given& each) { return is_amount(each) && !each.values.empty(); }))
+        settings.amount_word.clear();
     for (const Given& each : given) {
         if (each.word == "node" && !each.values.empty()) {
             const auto set =
