@@ -191,4 +191,6 @@ inline constexpr uint64_t known_state_tolerance_bytes = 64u << 20;
 /// A saved fingerprint; one of 1024 nodes takes half of this.
 inline constexpr size_t fingerprint_bytes_max = 1u << 20;
 
+inline constexpr size_t holders_top_max = 10'000;  ///< Rows of one table that anybody reads.
+
 }  // namespace braidway::limits

@@ -11,6 +11,8 @@
 #include "apps/free_node_memory/mount.h"
 #include "apps/free_node_memory/status.h"
 #include "base/limits.h"
+#include "memory/reclaim/holders.h"
+#include "memory/reclaim/holders_print.h"
 #include "memory/reclaim/tools.h"
 
 namespace braidway::apps {
@@ -91,6 +93,39 @@ void add_mount(CLI::App& app, const NodeMemoryContext& context, FreeCommand& fre
     });
 }
 
+struct WhoWords {
+    std::vector<std::string> paths{};
+    size_t top = memory::HoldersOptions{}.top;
+};
+
+int who(const WhoWords& words, const FreeCommand& free, const NodeMemoryContext& context) {
+    const auto machine = context.machine(free.root);
+    memory::Settings settings = free.settings;
+    if (!settings.nodes) settings.nodes.emplace();
+    const auto nodes = resolve_nodes(*machine, settings);
+    if (!nodes) return complain(context, nodes.error().message, node_memory_usage);
+    const auto found = memory::find_holders(
+        *machine, {.nodes = *nodes, .paths = words.paths, .top = words.top});
+    if (!found) return complain(context, found.error().message, node_memory_failed);
+    const bool cancelled = context.cancel.cancelled();
+    return answer(context, free.json ? holders_json(*found) : holders_text(*found),
+                  cancelled ? node_memory_short : node_memory_done);
+}
+
+void add_who(CLI::App& app, const NodeMemoryContext& context, FreeCommand& free,
+             std::optional<std::function<int()>>& command) {
+    CLI::App* made = app.add_subcommand("who", "which processes, cgroups and files hold a node");
+    const auto words = std::make_shared<WhoWords>();
+    made->add_option("PATH", words->paths, "files and trees to look at besides what is in use");
+    made->add_option("--top", words->top, "how many of each sort")
+        ->type_name("N")
+        ->check(CLI::Range(size_t{1}, limits::holders_top_max));
+    made->fallthrough();
+    made->callback([&context, &free, &command, words] {
+        command = [&context, &free, words] { return who(*words, free, context); };
+    });
+}
+
 }  // namespace
 
 void add_commands(CLI::App& app, const NodeMemoryContext& context, FreeCommand& free,
@@ -98,6 +133,7 @@ void add_commands(CLI::App& app, const NodeMemoryContext& context, FreeCommand& 
     CLI::App* status = app.add_subcommand("status", "what lies on each node, by kind");
     status->fallthrough();
     status->callback([&] { command = [&] { return run_status(free, context); }; });
+    add_who(app, context, free, command);
     add_mount(app, context, free, command);
     add_known_state(app, context, free, command);
 }

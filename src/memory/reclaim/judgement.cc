@@ -81,6 +81,7 @@ Judgement judge(const Evidence& evidence) {
     const bool trickle =
         evidence.progress < evidence.asked / 16 && evidence.poor_calls >= poor_calls_max;
     if (!nothing && !trickle) return {};
+    if (!nothing && evidence.stats_waits > 0) return go_on_without(Shortfall::refilled);
     // A signal for the thread is no shortfall; signals without end must not spin.
     if (evidence.answer.error == EINTR)
         return evidence.poor_calls < poor_calls_max ? Judgement{} : wait_for_others(evidence);

@@ -19,8 +19,6 @@ using namespace std::chrono_literals;
 constexpr uint64_t held_back_pages = 125;
 /// Counts that are off by no more than this need no refresh for each call.
 constexpr uint64_t drift_bytes = 1u << 20;
-/// How often free memory is made again that others take while this runs.
-constexpr unsigned chase_rounds_max = 3;
 constexpr Duration swap_settle_max = 1s;
 constexpr Duration swap_settle_poll = 10ms;
 
@@ -109,12 +107,11 @@ void NodeRun::free_parts() {
     // And what was freed may not be free yet, or taken by others meanwhile.
     const bool until_free = request_.goal == Goal::until_free;
     if (until_free) await_swap();
-    const unsigned rounds = until_free ? chase_rounds_max : 1;
-    for (unsigned round = 0; (parts().size() > 1 || until_free) && round < rounds; ++round)
-        for (const Part part : parts())
-            if (part.kind != Kind::anonymous && !stop() &&
-                !is_done(less(report_.goal, remaining()), report_.goal))
-                free_part(part, remaining());
+    for (const Part part : parts()) {
+        const bool again = (parts().size() > 1 || until_free) && part.kind != Kind::anonymous;
+        if (again && !is_done(less(report_.goal, remaining()), report_.goal) && !stop())
+            free_part(part, remaining());
+    }
     note_full_swap();
 }
 

@@ -14,7 +14,7 @@ namespace braidway::memory {
 namespace {
 
 /// Less page cache than this is not worth opening the gate.
-constexpr uint64_t gate_worth = 8u << 20;
+constexpr uint64_t gate_worth = 4u << 20;
 /// Ballast above what opens the gate, for what others do meanwhile.
 constexpr uint64_t gate_slack = 16u << 20;
 /// Whoever asks for nearly all there is makes the kernel look at mapped pages, too.

@@ -119,20 +119,20 @@ TEST(Judgement, KnowsTheClosedGate) {
     EXPECT_NE(judge(evidence).next, Next::open_gate) << "the mechanism has no gate";
 }
 
-TEST(Judgement, SoftensTheGuardWhereOnlyTheGuardClosesTheGate) {
+TEST(Judgement, CountsOurOwnBallastForTheGateOnly) {
     Evidence evidence = fruitless();
     evidence.spares_mapped = true;
-    // 200 MiB unmapped, 500 MiB mapped and locked by the guard: off the list, still mapped.
-    evidence.state.file_inactive = 200 * mib;
-    evidence.state.file_pages = 700 * mib;
-    evidence.state.mapped = 500 * mib;
-    evidence.guarded = 500 * mib;
-    expect(evidence, Next::soften_guard, Shortfall::gate, "open without the guard");
+    // 100 MiB unmapped, 500 MiB mapped and locked by the guard: off the list, still mapped.
     evidence.state.file_inactive = 100 * mib;
     evidence.state.file_pages = 600 * mib;
-    expect(evidence, Next::open_gate, Shortfall::gate, "closed without the guard, too");
-    evidence.guarded = 0;
-    expect(evidence, Next::open_gate, Shortfall::gate, "nothing is guarded");
+    evidence.state.mapped = 500 * mib;
+    evidence.guarded = 500 * mib;
+    expect(evidence, Next::open_gate, Shortfall::gate, "the guard closes it");
+    evidence.ballast = 700 * mib;
+    EXPECT_NE(judge(evidence).next, Next::open_gate) << "open";
+    evidence.state.file_inactive = mib;
+    evidence.state.file_pages = 501 * mib;
+    expect(evidence, Next::next_mechanism, Shortfall::nothing_left, "ballast is not to be taken");
 }
 
 TEST(Judgement, StopsWhereNothingIsLeft) {

@@ -44,11 +44,11 @@ TEST_F(NodeGate, OpensTheGateWithConsentAndClosesItAgain) {
     kernel.settle();
     unsigned opened = 0;
     more_tools = [&](NodeTools& tools) {
-        tools.open_gate = [&](bool anonymous) -> Result<std::unique_ptr<OpenGate>> {
+        tools.gate_openers.push_back({"sysctl", [&](bool anonymous, uint64_t) -> Result<std::unique_ptr<OpenGate>> {
             EXPECT_FALSE(anonymous);
             ++opened;
             return std::make_unique<Opened>(kernel, anonymous);
-        };
+        }});
     };
     const NodeReport report = run(10);
     expect_freed(report, 10);
@@ -65,10 +65,10 @@ TEST_F(NodeGate, OpensTheGateForAnonymousMemoryToo) {
     swap(400);
     request.kinds = {Kind::anonymous};
     more_tools = [&](NodeTools& tools) {
-        tools.open_gate = [&](bool anonymous) -> Result<std::unique_ptr<OpenGate>> {
+        tools.gate_openers.push_back({"sysctl", [&](bool anonymous, uint64_t) -> Result<std::unique_ptr<OpenGate>> {
             EXPECT_TRUE(anonymous);
             return std::make_unique<Opened>(kernel, anonymous);
-        };
+        }});
     };
     const NodeReport report = run(50);
     expect_about(report.freed[Kind::anonymous], 50);
@@ -79,9 +79,9 @@ TEST_F(NodeGate, SaysWhyTheGateCouldNotBeOpened) {
     cache(8);
     kernel.settle();
     more_tools = [](NodeTools& tools) {
-        tools.open_gate = [](bool) -> Result<std::unique_ptr<OpenGate>> {
+        tools.gate_openers.push_back({"sysctl", [](bool, uint64_t) -> Result<std::unique_ptr<OpenGate>> {
             return fail("writing min_unmapped_ratio: no", EACCES);
-        };
+        }});
     };
     request.allow_sysctl = true;
     const NodeReport report = run(100);
@@ -94,22 +94,49 @@ TEST_F(NodeGate, ACancelledWaitForTheGateIsACancelledRun) {
     cache(8);
     kernel.settle();
     more_tools = [this](NodeTools& tools) {
-        tools.open_gate = [this](bool) -> Result<std::unique_ptr<OpenGate>> {
+        tools.gate_openers.push_back({"sysctl", [this](bool, uint64_t) -> Result<std::unique_ptr<OpenGate>> {
             kernel.cancel_after(0s);
             return fail("cancelled", EINTR);
-        };
+        }});
     };
     EXPECT_EQ(run(100).shortfall, Shortfall::cancelled);
 }
 
+/// Page cache that is there only to open the gate: the youngest of the active list.
+class ScriptedBallast final : public OpenGate {
+  public:
+    ScriptedBallast(FakeKernel& kernel, uint64_t bytes) : kernel_(kernel) {
+        kernel_.fill(0, {.pages = bytes / fake::page_size, .active = true, .cgroup = cgroup});
+    }
+    ~ScriptedBallast() override {
+        std::erase_if(kernel_.node(0).lru, of_it);
+    }
+    uint64_t bytes() const override {
+        uint64_t pages = 0;
+        for (const fake::Pages& run : kernel_.node(0).lru) pages += of_it(run) ? run.pages : 0;
+        return pages * fake::page_size;
+    }
+
+  private:
+    static constexpr uint32_t cgroup = 1;
+    static bool of_it(const fake::Pages& run) { return run.active; }
+    FakeKernel& kernel_;
+};
+
 TEST_F(NodeGate, ChoosesTheScopeOfTheGuard) {
     ScriptedGuard guard(kernel, 0);
-    more_tools = [&guard](NodeTools& tools) { tools.guard = &guard; };
+    more_tools = [&guard, this](NodeTools& tools) {
+        tools.guard = &guard;
+        tools.gate_openers.push_back(
+            {"ballast", [this](bool, uint64_t bytes) -> Result<std::unique_ptr<OpenGate>> {
+                 return std::make_unique<ScriptedBallast>(kernel, bytes);
+             }});
+    };
     cache(500);
     kernel.fill(0, {.pages = 100 * mib, .mapped = true});
     kernel.settle();
     EXPECT_EQ(run(100).shortfall, Shortfall::none);
-    EXPECT_THAT(guard.scopes, testing::ElementsAre(GuardScope::large));
+    EXPECT_THAT(guard.scopes, testing::ElementsAre(GuardScope::large_only));
     EXPECT_EQ(run(350).shortfall, Shortfall::none);
     EXPECT_EQ(guard.scopes.back(), GuardScope::all);
     EXPECT_EQ(guard.bytes(), 0u) << "released";
@@ -122,7 +149,13 @@ TEST_F(NodeGate, ChoosesTheScopeOfTheGuard) {
 
 TEST_F(NodeGate, KeepsMappedCacheAlsoWhenMoreIsAsked) {
     ScriptedGuard guard(kernel, 0);
-    more_tools = [&guard](NodeTools& tools) { tools.guard = &guard; };
+    more_tools = [&guard, this](NodeTools& tools) {
+        tools.guard = &guard;
+        tools.gate_openers.push_back(
+            {"ballast", [this](bool, uint64_t bytes) -> Result<std::unique_ptr<OpenGate>> {
+                 return std::make_unique<ScriptedBallast>(kernel, bytes);
+             }});
+    };
     cache(300);
     kernel.fill(0, {.pages = 200 * mib, .mapped = true});
     kernel.settle();
@@ -130,6 +163,8 @@ TEST_F(NodeGate, KeepsMappedCacheAlsoWhenMoreIsAsked) {
     EXPECT_GE(left([](const fake::Pages& run) { return run.mapped; }), 199u);
     EXPECT_LE(report.collateral[Kind::mapped_page_cache], mib_bytes);
     EXPECT_GE(report.freed[Kind::page_cache], 285 * mib_bytes) << report.reason;
+    EXPECT_EQ(report.steps[1].mechanism, "node-reclaim");
+    EXPECT_EQ(report.steps[0].mechanism, "ballast");
     EXPECT_TRUE(report.shortfall == Shortfall::mapped || report.shortfall == Shortfall::gate)
         << report.reason;
     EXPECT_EQ(guard.bytes(), 0u);
