@@ -176,9 +176,12 @@ bool NodeRun::act_on(Series& series, Judgement judgement, const Answer& answer) 
     switch (judgement.next) {
         case Next::again:
             return true;
-        case Next::open_gate:
+        case Next::open_gate: {
+            const size_t endings = endings_.size();
             if (open_gate(series)) return true;
+            if (stop() || endings_.size() > endings) return false;
             break;
+        }
         case Next::wait_statistics:
             // Whoever reads the statistics of cgroups makes the kernel bring them up to date.
             if (!series.stats_flushed) {
@@ -200,6 +203,9 @@ bool NodeRun::act_on(Series& series, Judgement judgement, const Answer& answer) 
         case Next::next_mechanism:
             break;
     }
+    // Given, and gone again: not the kernel's refusal.
+    if (judgement.because == Shortfall::active && series.freed / 2 > progress(series.part))
+        judgement.because = Shortfall::refilled;
     end(series.part, name, judgement.because,
         answer.note.empty() && answer.error != 0
             ? fmt::format("{}: {}", name, errno_text(answer.error))
