@@ -263,6 +263,8 @@ bool NodeRun::guard(Series& series, uint64_t target) {
     const GuardScope scope = target + std::max(guard_margin, target / 8) > unmapped
                                  ? GuardScope::all
                                  : GuardScope::large_only;
+    // Where so little is mapped at all, no process has much: no need to look.
+    if (scope == GuardScope::large_only && now_.mapped <= limits::guard_large_bytes) return true;
     const auto held = tools_.guard->hold_mapped(scope);
     if (held) return true;
     end(series.part, series.mechanism.name(), Shortfall::privilege,
