@@ -161,7 +161,8 @@ inline constexpr uint64_t guard_large_bytes = 16u << 20;
 inline constexpr size_t guard_ranges_max = 1u << 20;
 /// Directories in each other; each holds a descriptor open.
 inline constexpr size_t walk_depth_max = 200;
-/// In one call to MGLRU: what is old goes first, then two generations are made and what they let go.
+/// In one call to MGLRU: what is old goes first, then two generations are made and what they let
+/// go.
 inline constexpr unsigned reclaim_mglru_rounds_max = 4;
 inline constexpr uint64_t reclaim_slab_chunk = 64u << 20;  ///< Walks some 300,000 objects.
 /// Cgroups looked at for those bound to a node; a machine full of containers has some thousands.

@@ -37,6 +37,8 @@ inline constexpr std::array untested{
               "tests/apps/braidway/program_test.cc runs its command lines"},
     Exemption{"src/apps/free_node_memory/fuse_files.cc",
               "tests/apps/free_node_memory/fuse_server_test.cc mounts them"},
+    Exemption{"src/apps/free_node_memory/own_pages.cc",
+              "tests/e2e/node_memory.py: exact by the kernel's own count"},
     Exemption{"src/apps/free_node_memory/mount.cc", "tests/e2e/node_memory_mount.py mounts"},
     Exemption{"src/apps/slurm_spank/clean_node.cc",
               "tests/e2e/node_memory_slurm.py loads it into Slurm"},

@@ -104,8 +104,8 @@ int who(const WhoWords& words, const FreeCommand& free, const NodeMemoryContext&
     if (!settings.nodes) settings.nodes.emplace();
     const auto nodes = resolve_nodes(*machine, settings);
     if (!nodes) return complain(context, nodes.error().message, node_memory_usage);
-    const auto found = memory::find_holders(
-        *machine, {.nodes = *nodes, .paths = words.paths, .top = words.top});
+    const auto found =
+        memory::find_holders(*machine, {.nodes = *nodes, .paths = words.paths, .top = words.top});
     if (!found) return complain(context, found.error().message, node_memory_failed);
     const bool cancelled = context.cancel.cancelled();
     return answer(context, free.json ? holders_json(*found) : holders_text(*found),

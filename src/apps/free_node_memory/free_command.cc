@@ -20,22 +20,24 @@ using memory::Kind;
 
 int exit_code(const memory::Report& report, bool strict) {
     switch (memory::outcome_of(report)) {
-        case memory::Outcome::done: return node_memory_done;
-        case memory::Outcome::usage: return node_memory_usage;
-        case memory::Outcome::refused: return node_memory_refused;
-        case memory::Outcome::fell_short: break;
+        case memory::Outcome::done:
+            return node_memory_done;
+        case memory::Outcome::usage:
+            return node_memory_usage;
+        case memory::Outcome::refused:
+            return node_memory_refused;
+        case memory::Outcome::fell_short:
+            break;
     }
-    const bool cancelled =
-        std::ranges::find(report.nodes, memory::Shortfall::cancelled,
-                          &memory::NodeReport::shortfall) != report.nodes.end();
+    const bool cancelled = std::ranges::find(report.nodes, memory::Shortfall::cancelled,
+                                             &memory::NodeReport::shortfall) != report.nodes.end();
     return strict || cancelled ? node_memory_short : node_memory_done;
 }
 
 /// "12M page cache, 3.0M slab"; empty: none.
 std::string amounts(const memory::KindBytes& bytes) {
     std::string text;
-    for (const Kind kind :
-         {Kind::page_cache, Kind::mapped_page_cache, Kind::anonymous, Kind::slab})
+    for (const Kind kind : {Kind::page_cache, Kind::mapped_page_cache, Kind::anonymous, Kind::slab})
         if (bytes[kind] > 0)
             text += fmt::format("{}{} {}", text.empty() ? "" : ", ", format_size(bytes[kind]),
                                 name_of(kind));
@@ -75,11 +77,11 @@ std::string plan_text(const memory::Report& report, const memory::Request& reque
                 chain.empty() ? "nothing (see --capabilities)"
                               : fmt::format("{}", fmt::join(chain, ", then ")));
         }
-        text += fmt::format("  page cache: {} clean, {} dirty, {} under writeback, {} mapped; "
-                            "{} mlocked; {} tmpfs and shared memory\n",
-                            format_size(plan.clean), format_size(plan.dirty),
-                            format_size(plan.writeback), format_size(plan.mapped),
-                            format_size(plan.mlocked), format_size(plan.shmem));
+        text += fmt::format(
+            "  page cache: {} clean, {} dirty, {} under writeback, {} mapped; "
+            "{} mlocked; {} tmpfs and shared memory\n",
+            format_size(plan.clean), format_size(plan.dirty), format_size(plan.writeback),
+            format_size(plan.mapped), format_size(plan.mlocked), format_size(plan.shmem));
         for (const std::string& blocker : plan.blockers)
             text += fmt::format("  stays: {}\n", blocker);
     }

@@ -5,6 +5,7 @@
 
 #include <iostream>
 
+#include "apps/free_node_memory/own_pages.h"
 #include "apps/free_node_memory/program.h"
 #include "memory/reclaim/real_machine.h"
 
@@ -21,7 +22,7 @@ void on_signal(int) {
 }
 
 void handle(int signal) {
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_handler = on_signal;
     // No SA_RESTART: a call that waits returns.
     sigaction(signal, &action, nullptr);
@@ -39,7 +40,7 @@ int main(int argc, char** argv) {
     handle(SIGINT);
     handle(SIGTERM);
     signal(SIGPIPE, SIG_IGN);
-    return braidway::apps::run_free_node_memory(
+    const int code = braidway::apps::run_free_node_memory(
         {argv + 1, argv + argc},
         {.out = std::cout,
          .error = std::cerr,
@@ -48,4 +49,7 @@ int main(int argc, char** argv) {
          .machine = [&cancel](const std::string& root) -> std::unique_ptr<memory::Machine> {
              return std::make_unique<memory::RealMachine>(cancel, root);
          }});
+    // The answer is out by now.
+    braidway::apps::keep_own_pages();
+    return code;
 }

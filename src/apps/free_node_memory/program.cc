@@ -41,8 +41,8 @@ struct Given {
 std::vector<std::string> join_values(const std::vector<std::string>& words) {
     std::vector<std::string> joined;
     for (size_t at = 0; at < words.size(); ++at) {
-        const auto known = std::ranges::find_if(
-            memory::setting_words(), [&](const memory::SettingWord& word) {
+        const auto known =
+            std::ranges::find_if(memory::setting_words(), [&](const memory::SettingWord& word) {
                 return words[at] == fmt::format("--{}", word.name) && !word.value.empty() &&
                        !word.value.starts_with('[');
             });
@@ -93,16 +93,16 @@ Result<void> apply_given(memory::Settings& settings, const std::vector<Given>& g
         settings.amount_word.clear();
     for (const Given& each : given) {
         if (each.word == "node" && !each.values.empty()) {
-            const auto set =
-                memory::set_setting(settings, "node", fmt::format("{}", fmt::join(each.values, ",")));
+            const auto set = memory::set_setting(settings, "node",
+                                                 fmt::format("{}", fmt::join(each.values, ",")));
             if (!set) return fail("--" + set.error().message);
             continue;
         }
-        const auto word = std::ranges::find(memory::setting_words(), each.word,
-                                            &memory::SettingWord::name);
+        const auto word =
+            std::ranges::find(memory::setting_words(), each.word, &memory::SettingWord::name);
         if (each.values.size() > 1 && !word->repeatable)
-            return fail(fmt::format("--{}: given {} times; once is enough", each.word,
-                                    each.values.size()));
+            return fail(
+                fmt::format("--{}: given {} times; once is enough", each.word, each.values.size()));
         for (const std::string& value : each.values)
             if (const auto set = memory::set_setting(settings, each.word, value); !set)
                 return fail("--" + set.error().message);

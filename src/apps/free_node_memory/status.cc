@@ -42,17 +42,16 @@ std::string status_text(const std::vector<NodeStatus>& nodes, const memory::Swap
     for (const NodeStatus& each : nodes) {
         text += fmt::format("node {}: {}\n", each.node, format_size(each.state.total));
         for (const Line& line : lines_of(each.state)) {
-            const double share = each.state.total == 0
-                                     ? 0
-                                     : 100.0 * static_cast<double>(line.bytes) /
-                                           static_cast<double>(each.state.total);
-            text += fmt::format("  {:<17} {:>7} {:>5.1f} % {}\n", line.name,
-                                format_size(line.bytes), share,
-                                bar_of(line.bytes, each.state.total, bar_width));
+            const double share = each.state.total == 0 ? 0
+                                                       : 100.0 * static_cast<double>(line.bytes) /
+                                                             static_cast<double>(each.state.total);
+            text +=
+                fmt::format("  {:<17} {:>7} {:>5.1f} % {}\n", line.name, format_size(line.bytes),
+                            share, bar_of(line.bytes, each.state.total, bar_width));
         }
     }
-    return text + fmt::format("swap: {} of {} free\n", format_size(swap.free),
-                              format_size(swap.total));
+    return text +
+           fmt::format("swap: {} of {} free\n", format_size(swap.free), format_size(swap.total));
 }
 
 std::string status_json(const std::vector<NodeStatus>& nodes, const memory::SwapState& swap) {

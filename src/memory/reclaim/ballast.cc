@@ -64,7 +64,7 @@ class Ballast final : public OpenGate {
 /// A file without a name; -1 when no place has a page cache of its own.
 int open_nameless() {
     for (const char* place : {"/var/tmp", "/tmp", "/"}) {
-        struct statfs status {};
+        struct statfs status{};
         const bool in_memory = statfs(place, &status) != 0 || status.f_type == TMPFS_MAGIC ||
                                status.f_type == RAMFS_MAGIC;
         if (in_memory) continue;
@@ -77,7 +77,8 @@ int open_nameless() {
 bool read_through(Machine& machine, int file, uint64_t bytes) {
     std::vector<char> piece(piece_bytes);
     for (uint64_t at = 0; at < bytes; at += piece_bytes)
-        if (machine.cancelled() || pread(file, piece.data(), piece_bytes, static_cast<off_t>(at)) < 0)
+        if (machine.cancelled() ||
+            pread(file, piece.data(), piece_bytes, static_cast<off_t>(at)) < 0)
             return false;
     return true;
 }

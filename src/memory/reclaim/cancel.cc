@@ -12,7 +12,8 @@
 
 namespace braidway::memory {
 
-Cancel::Cancel() : event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+Cancel::Cancel() : event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+}
 
 Cancel::~Cancel() {
     if (event_ >= 0) close(event_);

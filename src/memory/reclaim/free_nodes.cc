@@ -76,8 +76,8 @@ NodeTools tools_for(Run& run, uint32_t node, PageGuard* guard) {
     // Where it is allowed, cheaper than ballast.
     if (run.request.allow_sysctl && run.place)
         tools.gate_openers.push_back({"sysctl", [&run, until](bool anonymous, uint64_t) {
-                                          return open_sysctl_gate(run.machine, run.root,
-                                                                  *run.place, anonymous, until);
+                                          return open_sysctl_gate(run.machine, run.root, *run.place,
+                                                                  anonymous, until);
                                       }});
     if (run.machine.is_here())
         tools.gate_openers.push_back({"ballast", [&run, node](bool, uint64_t bytes) {
@@ -102,7 +102,8 @@ NodeReport not_run(const Run& run, uint32_t node, Shortfall because, std::string
 }
 
 NodeReport free_node(Run& run, uint32_t node) {
-    if (run.request.bytes == 0) return NodeRun(tools_for(run, node, nullptr), node, run.request).run();
+    if (run.request.bytes == 0)
+        return NodeRun(tools_for(run, node, nullptr), node, run.request).run();
     FileLock lock;
     if (run.place) {
         auto turn = take_turn(run, node);
@@ -118,7 +119,8 @@ NodeReport free_node(Run& run, uint32_t node) {
         lock = std::move(*turn);
     }
     // Elsewhere there is nothing that could be locked.
-    if (!run.machine.is_here()) return NodeRun(tools_for(run, node, nullptr), node, run.request).run();
+    if (!run.machine.is_here())
+        return NodeRun(tools_for(run, node, nullptr), node, run.request).run();
     LockedPages guard(run.machine, run.request.protect);
     if (!guard.missed().empty() && !run.request.protect.empty())
         return not_run(run, node, Shortfall::is_protected,
@@ -151,8 +153,7 @@ Result<Report> free_nodes(Machine& machine, const NodeList& nodes, const Request
     {
         std::vector<std::jthread> threads;
         for (size_t at = 1; at < nodes.size(); ++at)
-            threads.emplace_back(
-                [&, at] { report.nodes[at] = free_node(run, nodes[at]); });
+            threads.emplace_back([&, at] { report.nodes[at] = free_node(run, nodes[at]); });
         report.nodes[0] = free_node(run, nodes[0]);
     }
     report.length = machine.now() - begun;
@@ -164,10 +165,10 @@ Result<Report> plan_nodes(Machine& machine, const NodeList& nodes, const Request
     const Instant begun = machine.now();
     Report report;
     for (const uint32_t node : nodes)
-        report.nodes.push_back(NodeRun({.machine = machine,
-                                        .mechanisms = make_mechanisms(machine, node, request)},
-                                       node, request)
-                                   .plan());
+        report.nodes.push_back(
+            NodeRun({.machine = machine, .mechanisms = make_mechanisms(machine, node, request)},
+                    node, request)
+                .plan());
     report.length = machine.now() - begun;
     return report;
 }

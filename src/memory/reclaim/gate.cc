@@ -23,7 +23,7 @@ uint64_t percent_of(uint64_t total, uint64_t percent) {
 }  // namespace
 
 uint64_t Gate::counted(const NodeState& state) const {
-    const uint64_t cache = counts_mapped ? state.file_pages
+    const uint64_t cache = counts_mapped                     ? state.file_pages
                            : state.file_lru() > state.mapped ? state.file_lru() - state.mapped
                                                              : 0;
     return cache - std::min(cache, state.dirty);

@@ -21,7 +21,9 @@ constexpr Duration busy_patience = 10s;
 
 constexpr uint64_t done_bytes = 2u << 20;
 
-uint64_t less(uint64_t value, uint64_t part) { return value - std::min(value, part); }
+uint64_t less(uint64_t value, uint64_t part) {
+    return value - std::min(value, part);
+}
 
 /// What is there of the kind that might be taken.
 uint64_t left_of(const Evidence& evidence) {
@@ -42,7 +44,9 @@ Judgement wait_for_others(const Evidence& evidence) {
     return {patient ? Next::wait_others : Next::next_mechanism, Shortfall::busy};
 }
 
-Judgement go_on_without(Shortfall because) { return {Next::next_mechanism, because}; }
+Judgement go_on_without(Shortfall because) {
+    return {Next::next_mechanism, because};
+}
 
 /// EAGAIN and nothing came.
 Judgement judge_fruitless(const Evidence& evidence) {
@@ -64,16 +68,20 @@ Judgement judge(const Evidence& evidence) {
     switch (evidence.answer.error) {
         case 0:
         case EAGAIN:
-        case EINTR: break;
+        case EINTR:
+            break;
         case EACCES:
-        case EPERM: return go_on_without(Shortfall::privilege);
+        case EPERM:
+            return go_on_without(Shortfall::privilege);
         case ENOENT:
         case ENODEV:
         case EOPNOTSUPP:
-        case ENOSYS: return go_on_without(Shortfall::no_mechanism);
+        case ENOSYS:
+            return go_on_without(Shortfall::no_mechanism);
         case EBUSY:
             return wait_for_others(evidence);
-        default: return go_on_without(Shortfall::failed);
+        default:
+            return go_on_without(Shortfall::failed);
     }
     const bool nothing =
         evidence.progress < std::min(evidence.asked / 16, limits::reclaim_chunk_min);
@@ -106,7 +114,8 @@ bool close_enough(uint64_t remaining, uint64_t goal, uint64_t lump) {
 }
 
 bool is_done(uint64_t progress, uint64_t goal) {
-    return goal <= progress || goal - progress <= std::max(goal / 50, std::min(done_bytes, goal / 2));
+    return goal <= progress ||
+           goal - progress <= std::max(goal / 50, std::min(done_bytes, goal / 2));
 }
 
 }  // namespace braidway::memory

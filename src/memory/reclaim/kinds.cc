@@ -12,8 +12,9 @@
 namespace braidway::memory {
 namespace {
 
-constexpr std::string_view amounts = "expected a whole number, with K, M, G, T or P for powers of "
-                                     "1024, such as 100M or 64G";
+constexpr std::string_view amounts =
+    "expected a whole number, with K, M, G, T or P for powers of "
+    "1024, such as 100M or 64G";
 
 /// The power of 1024 that "k", "KiB" or "" stands for; nothing for other text.
 std::optional<unsigned> power_of_unit(std::string_view unit) {
@@ -31,10 +32,14 @@ std::optional<unsigned> power_of_unit(std::string_view unit) {
 
 std::string_view name_of(Kind kind) {
     switch (kind) {
-        case Kind::anonymous: return "anonymous";
-        case Kind::page_cache: return "page-cache";
-        case Kind::mapped_page_cache: return "mapped-page-cache";
-        case Kind::slab: return "slab";
+        case Kind::anonymous:
+            return "anonymous";
+        case Kind::page_cache:
+            return "page-cache";
+        case Kind::mapped_page_cache:
+            return "mapped-page-cache";
+        case Kind::slab:
+            return "slab";
     }
     return "?";
 }
@@ -46,9 +51,10 @@ Result<KindSet> parse_kinds(std::string_view text) {
         const std::string_view word = text.substr(begin, end - begin);
         const auto kind = std::ranges::find(kinds_all, word, name_of);
         if (kind == kinds_all.end())
-            return fail(fmt::format("'{}' is no kind of memory; there are page-cache, "
-                                    "mapped-page-cache, anonymous and slab (separated by commas)",
-                                    word));
+            return fail(
+                fmt::format("'{}' is no kind of memory; there are page-cache, "
+                            "mapped-page-cache, anonymous and slab (separated by commas)",
+                            word));
         set.add(*kind);
         begin = end + 1;
     }
@@ -58,8 +64,7 @@ Result<KindSet> parse_kinds(std::string_view text) {
 std::string format_kinds(KindSet kinds) {
     std::string text;
     // As the command line's help names them.
-    for (const Kind kind :
-         {Kind::page_cache, Kind::mapped_page_cache, Kind::anonymous, Kind::slab})
+    for (const Kind kind : {Kind::page_cache, Kind::mapped_page_cache, Kind::anonymous, Kind::slab})
         if (kinds.has(kind)) text += fmt::format("{}{}", text.empty() ? "" : ",", name_of(kind));
     return text;
 }
@@ -89,7 +94,8 @@ Result<uint64_t> parse_amount(std::string_view text) {
     if (error != std::errc()) return fail(fmt::format("'{}' is no amount; {}", text, amounts));
     const std::string_view unit(end, text.data() + text.size());
     const auto power = power_of_unit(unit);
-    if (!power) return fail(fmt::format("'{}' is no amount: what is '{}'? {}", text, unit, amounts));
+    if (!power)
+        return fail(fmt::format("'{}' is no amount: what is '{}'? {}", text, unit, amounts));
     const unsigned shift = 10 * *power;
     if (number > UINT64_MAX >> shift || number << shift > INT64_MAX)
         return fail(fmt::format("'{}' is too large; {}", text, amounts));

@@ -42,10 +42,14 @@ class KindSet {
     /// The bit of `kind` in NODE_MEMORY_* of include/braidway/node_memory.h.
     static constexpr uint32_t bit(Kind kind) {
         switch (kind) {
-            case Kind::page_cache: return 1;
-            case Kind::mapped_page_cache: return 2;
-            case Kind::anonymous: return 4;
-            case Kind::slab: return 8;
+            case Kind::page_cache:
+                return 1;
+            case Kind::mapped_page_cache:
+                return 2;
+            case Kind::anonymous:
+                return 4;
+            case Kind::slab:
+                return 8;
         }
         return 0;
     }

@@ -32,6 +32,8 @@ uint64_t LockedPages::bytes() const {
     return protected_.bytes() + (mapped_ ? mapped_->bytes() : 0);
 }
 
-std::string LockedPages::missed() const { return protected_.missed_why(); }
+std::string LockedPages::missed() const {
+    return protected_.missed_why();
+}
 
 }  // namespace braidway::memory

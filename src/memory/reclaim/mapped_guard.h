@@ -17,15 +17,16 @@ namespace braidway::memory {
 ///
 /// Pages that a process maps after hold() are not guarded. tmpfs, shared memory and devices are
 /// left out, because reclaim of page cache does not touch them.
-/// Errors:  what could not be guarded is counted and said in one sentence; a process that may not be
+/// Errors:  what could not be guarded is counted and said in one sentence; a process that may not
+/// be
 ///          looked into but has mapped no more than limits::guard_large_bytes is passed over.
 /// Threads: one at a time.
 class MappedGuard {
   public:
     MappedGuard() = default;
 
-    /// Guards what is mapped now until the object is destroyed. Ends early when `machine` (which may
-    /// be null) is cancelled.
+    /// Guards what is mapped now until the object is destroyed. Ends early when `machine` (which
+    /// may be null) is cancelled.
     static MappedGuard hold(GuardScope scope, const Machine* machine = nullptr);
 
     /// Also keeps all cached pages of these files and of the files in these trees.

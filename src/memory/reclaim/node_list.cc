@@ -32,9 +32,10 @@ Result<NodeList> parse_node_list(std::string_view text) {
         const auto last =
             dash == std::string_view::npos ? first : parse_node(part.substr(dash + 1));
         if (!first || !last || *last < *first)
-            return fail(fmt::format("'{}' is no node or range of nodes (0 to {}); expected a list "
-                                    "such as 0,2-3",
-                                    part, limits::node_max));
+            return fail(
+                fmt::format("'{}' is no node or range of nodes (0 to {}); expected a list "
+                            "such as 0,2-3",
+                            part, limits::node_max));
         for (uint32_t node = *first; node <= *last; ++node) nodes.push_back(node);
         begin = end + 1;
     }

@@ -12,7 +12,8 @@
 namespace braidway::memory {
 
 NodeReclaim::NodeReclaim(Machine& machine, uint32_t node)
-    : machine_(machine), path_(node_file_path(node, "reclaim")) {}
+    : machine_(machine), path_(node_file_path(node, "reclaim")) {
+}
 
 KindSet NodeReclaim::kinds() const {
     return KindSet().add(Kind::page_cache).add(Kind::mapped_page_cache).add(Kind::anonymous);
@@ -25,8 +26,10 @@ Result<void> NodeReclaim::probe() const {
         case ENOENT:
             return fail(fmt::format("{} is not there: it came with Linux 6.17", path_), ENOENT);
         case EACCES:
-        case EPERM: return fail(fmt::format("writing {} needs root", path_), EACCES);
-        default: return usable;
+        case EPERM:
+            return fail(fmt::format("writing {} needs root", path_), EACCES);
+        default:
+            return usable;
     }
 }
 

@@ -21,8 +21,8 @@ namespace braidway::memory {
 /// What a run on a node works with. All outlive it.
 struct NodeTools {
     Machine& machine;
-    Mechanisms mechanisms{};         ///< In the order of preference.
-    PageGuard* guard = nullptr;      ///< Null: nothing can be guarded, nothing has to be.
+    Mechanisms mechanisms{};                 ///< In the order of preference.
+    PageGuard* guard = nullptr;              ///< Null: nothing can be guarded, nothing has to be.
     std::vector<GateOpener> gate_openers{};  ///< In the order in which they are tried.
     /// Writes back; returns the bytes and what to say. Null: not wanted.
     std::function<Result<std::string>()> write_back{};
@@ -60,6 +60,7 @@ class NodeRun {
     void free_parts();
     void free_part(Part part, uint64_t target);
     void free_by(Mechanism& mechanism, Part part, uint64_t until);
+    uint64_t next_bytes(const Series& series, uint64_t rest) const;
     bool call(Series& series, uint64_t bytes);
     uint64_t allowed_now(const Series& series, uint64_t bytes);
     Evidence evidence_of(const Series& series, uint64_t asked, const Answer& answer,
@@ -90,7 +91,7 @@ class NodeRun {
     Gate gate_{};
     NodeState now_{};
     Instant started_{};
-    uint64_t lump_ = 0;  ///< The largest piece by which a call overshot.
+    uint64_t lump_ = 0;       ///< The largest piece by which a call overshot.
     bool refreshes_ = false;  ///< Counts are so far off that each call needs exact ones.
     std::vector<std::unique_ptr<OpenGate>> open_gates_{};
     size_t openers_tried_ = 0;

@@ -13,6 +13,9 @@
 namespace braidway::memory {
 namespace {
 
+/// From this on, the last big call stops that much short of the goal.
+constexpr uint64_t approach_from = 64u << 20;
+constexpr uint64_t approach_short = 8u << 20;
 /// Less page cache than this is not worth opening the gate.
 constexpr uint64_t gate_worth = 4u << 20;
 /// Ballast above what opens the gate, for what others do meanwhile.
@@ -111,8 +114,18 @@ uint64_t NodeRun::allowed_now(const Series& series, uint64_t bytes) {
     return std::min(bytes, above);
 }
 
+/// How much of `rest` is asked for in the next call.
+uint64_t NodeRun::next_bytes(const Series& series, uint64_t rest) const {
+    const uint64_t chunk = series.mechanism.chunk_bytes_max(series.part.kind);
+    // The kernel frees whole folios, of up to 8 MiB, and more than one above what was asked for in
+    // one call. What lacks then is a small call, which overshoots by one folio at most.
+    const bool last = rest <= chunk && series.mechanism.reach() == Reach::node;
+    const bool cache = series.part.kind == Kind::page_cache;
+    return last && cache && rest >= approach_from ? rest - approach_short : rest;
+}
+
 bool NodeRun::call(Series& series, uint64_t bytes) {
-    bytes = allowed_now(series, bytes);
+    bytes = allowed_now(series, next_bytes(series, bytes));
     if (bytes == 0) return false;
     const bool cache = series.part.kind == Kind::page_cache;
     // Our own ballast is not what is to go.
@@ -269,8 +282,8 @@ bool NodeRun::guard(Series& series, uint64_t target) {
     if (held) return true;
     end(series.part, series.mechanism.name(), Shortfall::privilege,
         fmt::format("{}: what processes have mapped could not be kept: {} "
-                    "(with mapped-page-cache in --what it may go)", series.mechanism.name(),
-                    held.error().message));
+                    "(with mapped-page-cache in --what it may go)",
+                    series.mechanism.name(), held.error().message));
     return false;
 }
 

@@ -4,8 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cerrno>
+#include <charconv>
 
 namespace braidway::memory {
 namespace {
@@ -33,7 +33,7 @@ void for_each_count(std::string_view text, Take take) {
 
 struct Counter {
     std::string_view name;
-    uint64_t NodeState::*place;
+    uint64_t NodeState::* place;
 };
 
 /// In pages; several names may add up.
@@ -60,7 +60,9 @@ constexpr Counter counters[] = {
     {"pgdemote_proactive", &NodeState::demoted},
 };
 
-uint64_t fall(uint64_t before, uint64_t after) { return before > after ? before - after : 0; }
+uint64_t fall(uint64_t before, uint64_t after) {
+    return before > after ? before - after : 0;
+}
 
 Result<NodeList> read_node_list(const Machine& machine, std::string_view name) {
     auto text = machine.read(fmt::format("{}{}", nodes_path, name));
@@ -72,9 +74,13 @@ Result<NodeList> read_node_list(const Machine& machine, std::string_view name) {
 
 }  // namespace
 
-uint64_t NodeState::page_cache() const { return fall(file_pages, shmem + swap_cache); }
+uint64_t NodeState::page_cache() const {
+    return fall(file_pages, shmem + swap_cache);
+}
 
-uint64_t NodeState::mapped_page_cache() const { return std::min(mapped, page_cache()); }
+uint64_t NodeState::mapped_page_cache() const {
+    return std::min(mapped, page_cache());
+}
 
 NodeState parse_node_state(std::string_view vmstat, std::string_view meminfo,
                            std::string_view machine_vmstat, uint64_t page_bytes) {
@@ -131,9 +137,9 @@ Result<NodeList> nodes_with_memory(const Machine& machine) {
     auto nodes = read_node_list(machine, "has_memory");
     if (!nodes) nodes = read_node_list(machine, "online");
     if (!nodes)
-        return fail(fmt::format("this machine says nothing of its NUMA nodes: {}",
-                                nodes.error().message),
-                    nodes.error().code);
+        return fail(
+            fmt::format("this machine says nothing of its NUMA nodes: {}", nodes.error().message),
+            nodes.error().code);
     return nodes;
 }
 

@@ -48,8 +48,8 @@ struct SwapState {
     uint64_t free = 0;
 };
 
-/// Parses the texts of nodeN/vmstat, nodeN/meminfo and /proc/vmstat. Counters that a kernel does not
-/// have stay 0.
+/// Parses the texts of nodeN/vmstat, nodeN/meminfo and /proc/vmstat. Counters that a kernel does
+/// not have stay 0.
 NodeState parse_node_state(std::string_view vmstat, std::string_view meminfo,
                            std::string_view machine_vmstat, uint64_t page_bytes);
 SwapState parse_swap_state(std::string_view meminfo);
@@ -77,7 +77,7 @@ Result<void> check_node(const Machine& machine, uint32_t node);
 /// What became of each kind between two states. Nothing is negative: growth counts as 0.
 struct Difference {
     KindBytes freed;
-    uint64_t shmem = 0;  ///< tmpfs that went to swap.
+    uint64_t shmem = 0;    ///< tmpfs that went to swap.
     uint64_t demoted = 0;  ///< Moved to a slower tier; not counted as freed.
     uint64_t swapped_out = 0;
     int64_t net_free = 0;  ///< Change of free memory, of whatever cause.

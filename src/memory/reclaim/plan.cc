@@ -13,7 +13,9 @@ namespace {
 
 constexpr uint64_t swap_margin_min = 16u << 20;
 
-uint64_t less(uint64_t value, uint64_t part) { return value - std::min(value, part); }
+uint64_t less(uint64_t value, uint64_t part) {
+    return value - std::min(value, part);
+}
 
 std::vector<std::string> blockers_of(const Request& request, const NodeState& state,
                                      const SwapState& swap, const Gate& gate) {
@@ -51,7 +53,9 @@ uint64_t swap_margin(const SwapState& swap) {
     return std::max(swap_margin_min, swap.total / 20);
 }
 
-uint64_t swap_room(const SwapState& swap) { return less(swap.free, swap_margin(swap)); }
+uint64_t swap_room(const SwapState& swap) {
+    return less(swap.free, swap_margin(swap));
+}
 
 std::string describe_full_swap(const SwapState& swap) {
     if (swap.total == 0) return "there is no swap: anonymous memory has nowhere to go";
@@ -77,8 +81,7 @@ Plan make_plan(const Request& request, const NodeState& state, const SwapState& 
     const uint64_t written = request.writeback ? state.dirty + state.writeback : 0;
     plan.available[Kind::page_cache] = less(unmapped + written, kept);
     plan.available[Kind::mapped_page_cache] = all - unmapped;
-    plan.available[Kind::anonymous] =
-        std::min({state.anon_pages, state.anon_lru, swap_room(swap)});
+    plan.available[Kind::anonymous] = std::min({state.anon_pages, state.anon_lru, swap_room(swap)});
     plan.available[Kind::slab] = state.slab_reclaimable;
 
     uint64_t rest = plan.goal;
@@ -88,8 +91,8 @@ Plan make_plan(const Request& request, const NodeState& state, const SwapState& 
     }
     // What nobody seems to have is asked of the first all the same: estimates are estimates.
     if (rest > 0 && !request.kinds.empty()) {
-        const auto cache = std::ranges::find_if(
-            request.kinds, [](Kind kind) { return kind != Kind::anonymous; });
+        const auto cache =
+            std::ranges::find_if(request.kinds, [](Kind kind) { return kind != Kind::anonymous; });
         plan.share[cache == request.kinds.end() ? request.kinds.front() : *cache] += rest;
     }
     plan.blockers = blockers_of(request, state, swap, gate);

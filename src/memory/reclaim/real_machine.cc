@@ -38,7 +38,8 @@ std::unexpected<Error> failed(std::string_view verb, std::string_view path, int 
 }  // namespace
 
 RealMachine::RealMachine(const Cancel& cancel, std::string root)
-    : cancel_(cancel), root_(std::move(root)) {}
+    : cancel_(cancel), root_(std::move(root)) {
+}
 
 Result<std::string> RealMachine::read(const std::string& path) const {
     const File file(open((root_ + path).c_str(), O_RDONLY | O_CLOEXEC));
@@ -84,14 +85,22 @@ Result<void> RealMachine::writable(const std::string& path) const {
     return {};
 }
 
-uint64_t RealMachine::page_bytes() const { return static_cast<uint64_t>(sysconf(_SC_PAGESIZE)); }
+uint64_t RealMachine::page_bytes() const {
+    return static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+}
 
 unsigned RealMachine::cpus() const {
     return static_cast<unsigned>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
 }
 
-Instant RealMachine::now() const { return monotonic_now(); }
-bool RealMachine::pause(Duration length) { return cancel_.pause(length); }
-bool RealMachine::cancelled() const { return cancel_.cancelled(); }
+Instant RealMachine::now() const {
+    return monotonic_now();
+}
+bool RealMachine::pause(Duration length) {
+    return cancel_.pause(length);
+}
+bool RealMachine::cancelled() const {
+    return cancel_.cancelled();
+}
 
 }  // namespace braidway::memory

@@ -16,7 +16,9 @@ using Json = nlohmann::ordered_json;
 
 constexpr int schema_version = 1;
 
-double seconds(Duration length) { return std::chrono::duration<double>(length).count(); }
+double seconds(Duration length) {
+    return std::chrono::duration<double>(length).count();
+}
 
 Json json_of(const KindBytes& kinds) {
     return {{"page_cache_bytes", kinds[Kind::page_cache]},
@@ -118,8 +120,7 @@ Numbers numbers_of(const Report& report) {
         if (all.reason.empty()) all.code = name_of(node.shortfall);
         const bool several = report.nodes.size() > 1;
         all.reason += fmt::format("{}{}{}", all.reason.empty() ? "" : "; ",
-                                  several ? fmt::format("node {}: ", node.node) : "",
-                                  node.reason);
+                                  several ? fmt::format("node {}: ", node.node) : "", node.reason);
     }
     return all;
 }
@@ -152,9 +153,8 @@ Plan sum_of_plans(const Report& report) {
         sum.swap_free = plan.swap_free;
         if (sum.chains.empty()) sum.chains = plan.chains;
         for (const std::string& blocker : plan.blockers)
-            sum.blockers.push_back(report.nodes.size() > 1
-                                       ? fmt::format("node {}: {}", node.node, blocker)
-                                       : blocker);
+            sum.blockers.push_back(
+                report.nodes.size() > 1 ? fmt::format("node {}: {}", node.node, blocker) : blocker);
     }
     return sum;
 }

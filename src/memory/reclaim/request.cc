@@ -16,28 +16,48 @@ bool Request::spares_mapped() const {
 
 std::string_view name_of(Shortfall reason) {
     switch (reason) {
-        case Shortfall::none: return "none";
-        case Shortfall::nothing_left: return "nothing-left";
-        case Shortfall::dirty: return "dirty";
-        case Shortfall::mlocked: return "mlocked";
-        case Shortfall::mapped: return "mapped";
-        case Shortfall::shmem: return "shmem";
-        case Shortfall::no_swap: return "no-swap";
-        case Shortfall::gate: return "gate";
-        case Shortfall::active: return "active";
-        case Shortfall::busy: return "busy";
-        case Shortfall::is_protected: return "protected";
-        case Shortfall::refilled: return "refilled";
+        case Shortfall::none:
+            return "none";
+        case Shortfall::nothing_left:
+            return "nothing-left";
+        case Shortfall::dirty:
+            return "dirty";
+        case Shortfall::mlocked:
+            return "mlocked";
+        case Shortfall::mapped:
+            return "mapped";
+        case Shortfall::shmem:
+            return "shmem";
+        case Shortfall::no_swap:
+            return "no-swap";
+        case Shortfall::gate:
+            return "gate";
+        case Shortfall::active:
+            return "active";
+        case Shortfall::busy:
+            return "busy";
+        case Shortfall::is_protected:
+            return "protected";
+        case Shortfall::refilled:
+            return "refilled";
         case Shortfall::demoted:
             return "demoted";
-        case Shortfall::privilege: return "privilege";
-        case Shortfall::no_mechanism: return "no-mechanism";
-        case Shortfall::consent: return "consent";
-        case Shortfall::floor: return "floor";
-        case Shortfall::pressure: return "pressure";
-        case Shortfall::budget: return "budget";
-        case Shortfall::cancelled: return "cancelled";
-        case Shortfall::failed: return "failed";
+        case Shortfall::privilege:
+            return "privilege";
+        case Shortfall::no_mechanism:
+            return "no-mechanism";
+        case Shortfall::consent:
+            return "consent";
+        case Shortfall::floor:
+            return "floor";
+        case Shortfall::pressure:
+            return "pressure";
+        case Shortfall::budget:
+            return "budget";
+        case Shortfall::cancelled:
+            return "cancelled";
+        case Shortfall::failed:
+            return "failed";
     }
     return "?";
 }
@@ -49,7 +69,8 @@ bool is_refusal(Shortfall reason) {
         case Shortfall::no_mechanism:
         case Shortfall::consent:
         case Shortfall::floor:
-        case Shortfall::pressure: return true;
+        case Shortfall::pressure:
+            return true;
         case Shortfall::none:
         case Shortfall::nothing_left:
         case Shortfall::dirty:
@@ -64,7 +85,8 @@ bool is_refusal(Shortfall reason) {
         case Shortfall::demoted:
         case Shortfall::budget:
         case Shortfall::cancelled:
-        case Shortfall::failed: return false;
+        case Shortfall::failed:
+            return false;
     }
     return false;
 }

@@ -40,8 +40,9 @@ struct Request {
 
     Duration budget = limits::reclaim_budget_default;
     uint64_t keep_free = limits::reclaim_keep_free_default;  ///< Stops below this much free memory.
-    uint64_t keep_cache = 0;         ///< Page cache that is left on the node in any case.
-    double pressure_percent_max = 0;  ///< Stops when memory pressure (PSI some avg10) is above; 0 = never.
+    uint64_t keep_cache = 0;  ///< Page cache that is left on the node in any case.
+    double pressure_percent_max =
+        0;  ///< Stops when memory pressure (PSI some avg10) is above; 0 = never.
     uint64_t bytes_per_second_max = 0;  ///< 0 = as fast as it goes.
 
     KindSet kind_set() const;
@@ -81,7 +82,7 @@ bool is_refusal(Shortfall reason);
 
 /// What there is to take, before anything is done. Bytes.
 struct Plan {
-    uint64_t goal = 0;      ///< What will be asked for; less than the request where it is until_free.
+    uint64_t goal = 0;  ///< What will be asked for; less than the request where it is until_free.
     KindBytes available{};  ///< An estimate of what could be freed of each kind.
     KindBytes share{};      ///< How much of the goal is taken from each kind.
     uint64_t clean = 0;     ///< Page cache that needs no writeback.

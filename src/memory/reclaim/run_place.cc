@@ -17,25 +17,25 @@ Result<std::string> run_place(const std::string& root) {
     std::string path = root + "/run/braidway";
     if (geteuid() != 0) {
         const char* runtime = std::getenv("XDG_RUNTIME_DIR");
-        path = runtime != nullptr && runtime[0] == '/'
-                   ? fmt::format("{}/braidway", runtime)
-                   : fmt::format("/tmp/braidway-{}", geteuid());
+        path = runtime != nullptr && runtime[0] == '/' ? fmt::format("{}/braidway", runtime)
+                                                       : fmt::format("/tmp/braidway-{}", geteuid());
     } else if (!root.empty()) {
         (void)mkdir((root + "/run").c_str(), 0755);
     }
     if (mkdir(path.c_str(), 0755) != 0 && errno != EEXIST)
         return fail(fmt::format("cannot make {} for locks: {}", path, errno_text(errno)), errno);
-    struct stat status {};
+    struct stat status{};
     if (lstat(path.c_str(), &status) != 0)
         return fail(fmt::format("{}: {}", path, errno_text(errno)), errno);
     if (!S_ISDIR(status.st_mode) || status.st_uid != geteuid() || (status.st_mode & 022) != 0)
-        return fail(fmt::format("{} must be a directory of this user that nobody else can write",
-                                path),
-                    EPERM);
+        return fail(
+            fmt::format("{} must be a directory of this user that nobody else can write", path),
+            EPERM);
     return path;
 }
 
-FileLock::FileLock(FileLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+FileLock::FileLock(FileLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {
+}
 
 FileLock& FileLock::operator=(FileLock&& other) noexcept {
     std::swap(fd_, other.fd_);

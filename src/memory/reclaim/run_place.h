@@ -24,8 +24,8 @@ class FileLock {
     FileLock& operator=(FileLock&& other) noexcept;
     ~FileLock();
 
-    /// Takes it if it is free. Errors: `code` EWOULDBLOCK when another one has it; else why the file
-    /// could not be opened.
+    /// Takes it if it is free. Errors: `code` EWOULDBLOCK when another one has it; else why the
+    /// file could not be opened.
     static Result<FileLock> try_take(const std::string& path);
     int descriptor() const { return fd_; }
 

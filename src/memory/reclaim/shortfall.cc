@@ -15,7 +15,9 @@ namespace {
 /// Less than this explains nothing: per-CPU lists, pages in flight.
 constexpr uint64_t crumbs = 1u << 20;
 
-uint64_t less(uint64_t value, uint64_t part) { return value - std::min(value, part); }
+uint64_t less(uint64_t value, uint64_t part) {
+    return value - std::min(value, part);
+}
 
 /// A part of what is left, and what it is.
 struct Left {
@@ -125,8 +127,8 @@ std::vector<Left> what_is_left(const Request& request, const NodeReport& report,
     if (kinds.has(Kind::anonymous)) {
         const auto no_room = std::ranges::find(endings, Shortfall::no_swap, &Ending::because);
         if (no_room != endings.end())
-            left.push_back({Shortfall::no_swap, std::max(after.anon_pages, 2 * crumbs),
-                            no_room->text});
+            left.push_back(
+                {Shortfall::no_swap, std::max(after.anon_pages, 2 * crumbs), no_room->text});
         else
             withhold(left, request, after.anon_lru, gate, endings, is_anonymous);
         if (!cache && after.shmem > after.anon_pages)
@@ -150,8 +152,7 @@ std::vector<const Ending*> impossibilities(const std::vector<Ending>& endings) {
         const bool hard = ending.because == Shortfall::privilege ||
                           ending.because == Shortfall::consent ||
                           ending.because == Shortfall::no_mechanism ||
-                          ending.because == Shortfall::failed ||
-                          ending.because == Shortfall::floor;
+                          ending.because == Shortfall::failed || ending.because == Shortfall::floor;
         if (hard && !ending.text.empty()) found.push_back(&ending);
     }
     return found;

@@ -231,7 +231,9 @@ Result<FileLock> take_lock(Machine& machine, const std::string& place, Instant u
 
 }  // namespace
 
-std::string sysctl_record_path(const std::string& place) { return place + "/sysctl.restore"; }
+std::string sysctl_record_path(const std::string& place) {
+    return place + "/sysctl.restore";
+}
 
 Result<std::unique_ptr<OpenGate>> open_sysctl_gate(Machine& machine, const std::string& root,
                                                    const std::string& place, bool anonymous,

@@ -83,7 +83,7 @@ TEST_F(NodeRunTest, TellsNoProgressWhereFreeMemoryShrinks) {
     const NodeReport report = run(before + 100);
     EXPECT_EQ(report.shortfall, Shortfall::refilled) << report.reason;
     for (const auto& [freed, goal] : progress) EXPECT_LE(freed, goal);
-    EXPECT_LE(kernel.node(0).stolen, 400 * mib) << "bounded, although others take it all";
+    EXPECT_LE(kernel.node(0).stolen, 500 * mib) << "bounded, although others take it all";
 }
 
 TEST_F(NodeRunTest, FreesAnonymousMemoryBeforeCacheBeforeSlab) {

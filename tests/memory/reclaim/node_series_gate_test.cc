@@ -44,11 +44,12 @@ TEST_F(NodeGate, OpensTheGateWithConsentAndClosesItAgain) {
     kernel.settle();
     unsigned opened = 0;
     more_tools = [&](NodeTools& tools) {
-        tools.gate_openers.push_back({"sysctl", [&](bool anonymous, uint64_t) -> Result<std::unique_ptr<OpenGate>> {
-            EXPECT_FALSE(anonymous);
-            ++opened;
-            return std::make_unique<Opened>(kernel, anonymous);
-        }});
+        tools.gate_openers.push_back(
+            {"sysctl", [&](bool anonymous, uint64_t) -> Result<std::unique_ptr<OpenGate>> {
+                 EXPECT_FALSE(anonymous);
+                 ++opened;
+                 return std::make_unique<Opened>(kernel, anonymous);
+             }});
     };
     const NodeReport report = run(10);
     expect_freed(report, 10);
@@ -65,10 +66,11 @@ TEST_F(NodeGate, OpensTheGateForAnonymousMemoryToo) {
     swap(400);
     request.kinds = {Kind::anonymous};
     more_tools = [&](NodeTools& tools) {
-        tools.gate_openers.push_back({"sysctl", [&](bool anonymous, uint64_t) -> Result<std::unique_ptr<OpenGate>> {
-            EXPECT_TRUE(anonymous);
-            return std::make_unique<Opened>(kernel, anonymous);
-        }});
+        tools.gate_openers.push_back(
+            {"sysctl", [&](bool anonymous, uint64_t) -> Result<std::unique_ptr<OpenGate>> {
+                 EXPECT_TRUE(anonymous);
+                 return std::make_unique<Opened>(kernel, anonymous);
+             }});
     };
     const NodeReport report = run(50);
     expect_about(report.freed[Kind::anonymous], 50);
@@ -79,9 +81,10 @@ TEST_F(NodeGate, SaysWhyTheGateCouldNotBeOpened) {
     cache(8);
     kernel.settle();
     more_tools = [](NodeTools& tools) {
-        tools.gate_openers.push_back({"sysctl", [](bool, uint64_t) -> Result<std::unique_ptr<OpenGate>> {
-            return fail("writing min_unmapped_ratio: no", EACCES);
-        }});
+        tools.gate_openers.push_back(
+            {"sysctl", [](bool, uint64_t) -> Result<std::unique_ptr<OpenGate>> {
+                 return fail("writing min_unmapped_ratio: no", EACCES);
+             }});
     };
     request.allow_sysctl = true;
     const NodeReport report = run(100);
@@ -94,10 +97,11 @@ TEST_F(NodeGate, ACancelledWaitForTheGateIsACancelledRun) {
     cache(8);
     kernel.settle();
     more_tools = [this](NodeTools& tools) {
-        tools.gate_openers.push_back({"sysctl", [this](bool, uint64_t) -> Result<std::unique_ptr<OpenGate>> {
-            kernel.cancel_after(0s);
-            return fail("cancelled", EINTR);
-        }});
+        tools.gate_openers.push_back(
+            {"sysctl", [this](bool, uint64_t) -> Result<std::unique_ptr<OpenGate>> {
+                 kernel.cancel_after(0s);
+                 return fail("cancelled", EINTR);
+             }});
     };
     EXPECT_EQ(run(100).shortfall, Shortfall::cancelled);
 }
@@ -108,9 +112,7 @@ class ScriptedBallast final : public OpenGate {
     ScriptedBallast(FakeKernel& kernel, uint64_t bytes) : kernel_(kernel) {
         kernel_.fill(0, {.pages = bytes / fake::page_size, .active = true, .cgroup = cgroup});
     }
-    ~ScriptedBallast() override {
-        std::erase_if(kernel_.node(0).lru, of_it);
-    }
+    ~ScriptedBallast() override { std::erase_if(kernel_.node(0).lru, of_it); }
     uint64_t bytes() const override {
         uint64_t pages = 0;
         for (const fake::Pages& run : kernel_.node(0).lru) pages += of_it(run) ? run.pages : 0;

@@ -27,7 +27,7 @@ TEST_F(NodeSeries, FreesCleanCacheExactly) {
     EXPECT_EQ(file_left(), 500u);
     ASSERT_THAT(report.steps, SizeIs(1));
     EXPECT_EQ(report.steps[0].mechanism, "node-reclaim");
-    EXPECT_EQ(report.steps[0].calls, 1u);
+    EXPECT_EQ(report.steps[0].calls, 2u) << "up to the goal, and the rest";
     EXPECT_EQ(report.steps[0].outcome, "done");
     EXPECT_EQ(kernel.paused(), 0ns);
 }
@@ -36,12 +36,13 @@ TEST_F(NodeSeries, AsksInChunksAndTellsTheProgress) {
     cache(900);
     kernel.settle();
     const NodeReport report = run(600);
-    EXPECT_EQ(asked().size(), 3u);
-    ASSERT_THAT(progress, SizeIs(3));
+    EXPECT_EQ(asked().size(), 4u);
+    ASSERT_THAT(progress, SizeIs(4));
     expect_about(progress[0].first, 256);
     EXPECT_EQ(progress[0].second, 600 * mib_bytes);
-    expect_about(progress[2].first, 600);
-    EXPECT_EQ(report.steps[0].calls, 3u);
+    expect_about(progress[2].first, 592);
+    expect_about(progress[3].first, 600);
+    EXPECT_EQ(report.steps[0].calls, 4u);
     expect_about(report.steps[0].asked, 600);
 }
 
@@ -278,8 +279,8 @@ TEST_F(NodeSeries, TakesDemotionForNoFreeing) {
     tools.mechanisms.push_back(std::make_unique<NodeReclaim>(tiers, 0));
     const NodeReport report = NodeRun(std::move(tools), 0, request).run();
     EXPECT_EQ(report.freed.total(), 0u);
-    expect_about(report.demoted, 100);
-    expect_about(static_cast<uint64_t>(report.net_free), 100);
+    expect_about(report.demoted, 92);
+    expect_about(static_cast<uint64_t>(report.net_free), 92);
     EXPECT_EQ(report.shortfall, Shortfall::demoted);
     EXPECT_THAT(report.reason, HasSubstr("slower tier"));
     EXPECT_EQ(tiers.writes().size(), 1u) << "moving more does not free more";
