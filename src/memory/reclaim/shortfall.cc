@@ -213,15 +213,16 @@ Explanation explain(const Request& request, const NodeReport& report, const Gate
         return explanation;
     }
     const std::vector<Left> left = what_is_left(request, report, gate, endings);
+    // tmpfs is named because users take it for page cache; it is none of the kinds.
+    const bool nothing = left.empty() || left.front().why == Shortfall::shmem;
+    if (explanation.shortfall == Shortfall::none && nothing)
+        add(explanation.text, fmt::format("nothing more of {} is left on node {}",
+                                          format_kinds(request.kind_set()), report.node));
     for (const Left& part : left) {
         if (explanation.shortfall == Shortfall::none) explanation.shortfall = part.why;
         add(explanation.text, part.text);
     }
-    if (explanation.shortfall == Shortfall::none) {
-        explanation.shortfall = Shortfall::nothing_left;
-        add(explanation.text, fmt::format("nothing more of {} is left on node {}",
-                                          format_kinds(request.kind_set()), report.node));
-    }
+    if (explanation.shortfall == Shortfall::none) explanation.shortfall = Shortfall::nothing_left;
     // Why the other kinds and mechanisms could not take over, and what writing back said.
     for (const Ending* ending : impossible)
         if (whole == endings.end() || ending->mechanism == "writeback")
