@@ -12,6 +12,8 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   # -Wthread-safety is why the clang preset exists: it checks the annotations of sync/.
+  # libstdc++ 12 deprecates what its own stable_sort() and stable_partition() use.
+  target_compile_options(braidway_flags INTERFACE -Wno-deprecated-declarations)
   target_compile_options(braidway_flags INTERFACE -Wthread-safety -Wthread-safety-beta -Wno-c99-extensions)
 endif()
 target_link_libraries(braidway_flags INTERFACE Threads::Threads)

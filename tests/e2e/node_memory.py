@@ -195,7 +195,7 @@ def story_a_signal_ends_it_also_while_it_waits(stage):
     program, _ = prepared(stage)
     program.run("--node", "0", "--free", "1M", "--what", "page-cache")  # makes the lock
     for number in (signal.SIGINT, signal.SIGTERM):
-        with open("/run/braidway/node0.lock", "r+") as lock:
+        with open("/run/braidway-node-memory/node0.lock", "r+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             run = program.start("--node", "0", "--free", "64M", "--what", "page-cache", "--json")
             time.sleep(0.5)
@@ -239,11 +239,11 @@ def story_killed_at_any_moment_it_leaves_nothing_changed(stage):
         run.communicate(timeout=10)
         # Whoever puts them back needs a moment to be scheduled.
         wait_until(lambda: sysctls() == wanted, f"sysctls were left changed: {sysctls()}", 2)
-    with open("/run/braidway/node0.lock", "r+") as lock:
+    with open("/run/braidway-node-memory/node0.lock", "r+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     report = program.free("--free", "1M", "--what", "page-cache")
     expect(report["seconds"] < 30, f"{report}")
-    wait_until(lambda: not os.path.exists("/run/braidway/sysctl.restore"), "the record is left", 2)
+    wait_until(lambda: not os.path.exists("/run/braidway-node-memory/sysctl.restore"), "the record is left", 2)
 
 
 def story_the_gate_is_opened_with_and_without_the_sysctls(stage):

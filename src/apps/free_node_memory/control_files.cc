@@ -127,7 +127,7 @@ int ControlFiles::toss_nodes(std::string_view text, const memory::Cancel& cancel
 int ControlFiles::obey_line(std::string_view text, const memory::Cancel& cancel) {
     memory::Settings settings = base_;
     const auto read = memory::read_control_line(settings, text);
-    if (!read) return refuse(read.error(), EINVAL);
+    if (!read) return refuse(read.error(), read.error().code == EPERM ? EPERM : EINVAL);
     const auto complete = memory::check_settings(settings);
     if (!complete) return refuse(complete.error(), EINVAL);
     NodeList nodes = *settings.nodes;

@@ -14,8 +14,8 @@
 #include "apps/free_node_memory/write_queue.h"
 #include "base/time.h"
 
-struct fuse_file_info;
-struct fuse_lowlevel_ops;
+struct fuse_file_info;     // NOLINT(readability-identifier-naming): libfuse's names.
+struct fuse_lowlevel_ops;  // NOLINT(readability-identifier-naming)
 struct fuse_req;
 
 namespace braidway::apps {

@@ -80,7 +80,7 @@ void add_cpusets(const Machine& machine, const std::string& folder, std::vector<
     if (!names) return;
     for (const std::string& name : *names) {
         if (!name.starts_with("job_")) continue;
-        const std::string job = folder + "/" + name;
+        const std::string job = fmt::format("{}/{}", folder, name);
         // What a job left behind that is over holds nothing.
         const auto events = machine.read(job + "/cgroup.events");
         if (events && events->find("populated 0") != std::string::npos) continue;
@@ -107,7 +107,8 @@ std::vector<Cpuset> cpusets(const Machine& machine, const std::string& machine_n
         const auto folders = machine.list(users);
         if (!folders) continue;
         for (const std::string& user : *folders)
-            if (user.starts_with("uid_")) add_cpusets(machine, users + "/" + user, found);
+            if (user.starts_with("uid_"))
+                add_cpusets(machine, fmt::format("{}/{}", users, user), found);
     }
     for (const std::string& name : v2)
         add_cpusets(machine, "/sys/fs/cgroup/system.slice/" + name, found);

@@ -17,8 +17,9 @@ constexpr unsigned patience_seconds = 2;
 braidway::memory::Cancel* cancelled_by_signal = nullptr;
 
 void on_signal(int) {
+    // Only the first: signals that come again and again must not put the end off.
+    if (!cancelled_by_signal->cancelled()) alarm(patience_seconds);
     cancelled_by_signal->cancel();
-    alarm(patience_seconds);
 }
 
 void handle(int signal) {

@@ -144,7 +144,7 @@ int run_job_command(const std::string& policy, const std::vector<Given>& given,
 
 }  // namespace
 
-int run_free_node_memory(std::vector<std::string> words, const NodeMemoryContext& context) {
+int run_free_node_memory(const std::vector<std::string>& words, const NodeMemoryContext& context) {
     CLI::App app(
         "Frees a chosen amount of a chosen kind of memory on a chosen NUMA node, and measures what "
         "was freed.",
@@ -178,6 +178,10 @@ int run_free_node_memory(std::vector<std::string> words, const NodeMemoryContext
     } catch (const CLI::ParseError& error) {
         return usage_exit(app, error, context);
     }
+    if (job && (command || free.dry_run || capabilities))
+        return complain(
+            context, "--job: cleans, and does not go with --dry-run, --capabilities or a command",
+            node_memory_usage);
     if (job) return run_job_command(policy, given, free, context);
     if (!policy.empty())
         if (const auto read = read_policy_file(free.settings, policy); !read)

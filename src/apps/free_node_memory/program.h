@@ -33,7 +33,7 @@ struct NodeMemoryContext {
 };
 
 /// Runs the command line without its first word. Returns the exit code.
-int run_free_node_memory(std::vector<std::string> words, const NodeMemoryContext& context);
+int run_free_node_memory(const std::vector<std::string>& words, const NodeMemoryContext& context);
 
 /// Writes "free-node-memory: MESSAGE" as one line to stderr and returns `code`.
 int complain(const NodeMemoryContext& context, const std::string& message, int code);

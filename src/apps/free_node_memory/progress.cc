@@ -14,7 +14,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr size_t width = 30;
+constexpr size_t bar_width = 30;
 constexpr Duration pause_between = 50ms;
 
 }  // namespace
@@ -44,7 +44,7 @@ void ProgressBar::draw(const std::string& note) {
         goal += amount.second;
     }
     drawn_ = monotonic_now();
-    out_ << fmt::format("\r{} {} of {}{}\x1b[K", bar_of(freed, goal, width), format_size(freed),
+    out_ << fmt::format("\r{} {} of {}{}\x1b[K", bar_of(freed, goal, bar_width), format_size(freed),
                         format_size(goal), note)
          << std::flush;
 }

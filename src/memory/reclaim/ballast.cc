@@ -26,22 +26,29 @@ namespace {
 constexpr size_t piece_bytes = 1u << 20;
 constexpr size_t word_bits = sizeof(unsigned long) * CHAR_BIT;
 
-/// The memory policy of this thread: page cache that it reads lies on one node.
+using NodeMask = std::array<unsigned long, (limits::node_max + word_bits) / word_bits>;
+
+/// The memory policy of this thread for a while: page cache that it reads lies on one node.
 class OnNode {
   public:
     explicit OnNode(uint32_t node) {
-        std::array<unsigned long, (limits::node_max + word_bits) / word_bits> mask{};
-        mask[node / word_bits] = 1UL << node % word_bits;
-        bound_ = syscall(SYS_set_mempolicy, MPOL_BIND, mask.data(), limits::node_max + 1) == 0;
+        // The thread may be a host program's, which has a policy of its own.
+        if (syscall(SYS_get_mempolicy, &mode_, mask_.data(), limits::node_max + 1, nullptr, 0) != 0)
+            return;
+        NodeMask wanted{};
+        wanted[node / word_bits] = 1UL << node % word_bits;
+        bound_ = syscall(SYS_set_mempolicy, MPOL_BIND, wanted.data(), limits::node_max + 1) == 0;
     }
     ~OnNode() {
-        if (bound_) syscall(SYS_set_mempolicy, MPOL_DEFAULT, nullptr, 0);
+        if (bound_) syscall(SYS_set_mempolicy, mode_, mask_.data(), limits::node_max + 1);
     }
     OnNode(const OnNode&) = delete;
     OnNode& operator=(const OnNode&) = delete;
     bool bound() const { return bound_; }
 
   private:
+    int mode_ = MPOL_DEFAULT;
+    NodeMask mask_{};
     bool bound_ = false;
 };
 
@@ -85,10 +92,12 @@ bool read_through(Machine& machine, int file, uint64_t bytes) {
 
 }  // namespace
 
-Result<std::unique_ptr<OpenGate>> load_ballast(Machine& machine, uint32_t node, uint64_t bytes) {
+Result<std::unique_ptr<OpenGate>> load_ballast(Machine& machine, uint32_t node, uint64_t bytes,
+                                               uint64_t keep_free) {
     const auto state = read_node_state(machine, node, Refresh::no);
     if (!state) return std::unexpected(state.error());
-    if (bytes > limits::ballast_bytes_max || bytes > state->free / 2)
+    if (bytes > limits::ballast_bytes_max ||
+        bytes > (state->free - std::min(state->free, keep_free)) / 2)
         return fail(fmt::format("{} of ballast would be needed, too much for {} of free memory",
                                 format_size(bytes), format_size(state->free)),
                     ENOMEM);

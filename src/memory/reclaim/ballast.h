@@ -17,8 +17,10 @@ namespace braidway::memory {
 ///
 /// The file has no name and takes no room on disk. It is read twice, so that the kernel takes
 /// everything else first. Measuring has to leave it out: bytes() says how much of it is there.
+/// `keep_free`: this much of the node stays free in any case.
 /// Errors: no filesystem with a page cache among /var/tmp, /tmp and /, or not enough free memory;
 ///         cancelled.
-Result<std::unique_ptr<OpenGate>> load_ballast(Machine& machine, uint32_t node, uint64_t bytes);
+Result<std::unique_ptr<OpenGate>> load_ballast(Machine& machine, uint32_t node, uint64_t bytes,
+                                               uint64_t keep_free);
 
 }  // namespace braidway::memory

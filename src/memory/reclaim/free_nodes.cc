@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <exception>
 #include <mutex>
 #include <thread>
 
@@ -29,6 +30,7 @@ struct Run {
     ReclaimObserver* observer;
     std::string root;
     Result<std::string> place;
+    Instant began;
     std::mutex lock{};  ///< Of `observer`.
 
     void waiting(uint32_t node, std::string_view why) {
@@ -53,7 +55,7 @@ Result<void> check(const Machine& machine, const NodeList& nodes, const Request&
 
 /// Waits its turn. Errors: cancelled, the budget, a lock that cannot be had.
 Result<FileLock> take_turn(Run& run, uint32_t node) {
-    const Instant until = run.machine.now() + run.request.budget;
+    const Instant until = run.began + run.request.budget;
     bool told = false;
     while (true) {
         auto lock = FileLock::try_take(fmt::format("{}/node{}.lock", *run.place, node));
@@ -71,8 +73,9 @@ Result<FileLock> take_turn(Run& run, uint32_t node) {
 NodeTools tools_for(Run& run, uint32_t node, PageGuard* guard) {
     NodeTools tools{.machine = run.machine,
                     .mechanisms = make_mechanisms(run.machine, node, run.request),
-                    .guard = guard};
-    const Instant until = run.machine.now() + run.request.budget;
+                    .guard = guard,
+                    .began = run.began};
+    const Instant until = run.began + run.request.budget;
     // Where it is allowed, cheaper than ballast.
     if (run.request.allow_sysctl && run.place)
         tools.gate_openers.push_back({"sysctl", [&run, until](bool anonymous, uint64_t) {
@@ -81,7 +84,8 @@ NodeTools tools_for(Run& run, uint32_t node, PageGuard* guard) {
                                       }});
     if (run.machine.is_here())
         tools.gate_openers.push_back({"ballast", [&run, node](bool, uint64_t bytes) {
-                                          return load_ballast(run.machine, node, bytes);
+                                          return load_ballast(run.machine, node, bytes,
+                                                              run.request.keep_free);
                                       }});
     if (run.request.writeback)
         tools.write_back = [&run, until] {
@@ -123,9 +127,23 @@ NodeReport free_node(Run& run, uint32_t node) {
         return NodeRun(tools_for(run, node, nullptr), node, run.request).run();
     LockedPages guard(run.machine, run.request.protect);
     if (!guard.missed().empty() && !run.request.protect.empty())
-        return not_run(run, node, Shortfall::is_protected,
+        return not_run(run, node, Shortfall::privilege,
                        "what is to be protected could not be locked: " + guard.missed());
     return NodeRun(tools_for(run, node, &guard), node, run.request).run();
+}
+
+/// Nothing that the standard library throws may leave a thread: it would end the host program.
+NodeReport free_or_fail(Run& run, uint32_t node) {
+    try {
+        return free_node(run, node);
+    } catch (const std::exception& problem) {
+        NodeReport report;
+        report.node = node;
+        report.asked = run.request.bytes;
+        report.shortfall = Shortfall::failed;
+        report.reason = problem.what();
+        return report;
+    }
 }
 
 /// What a run that was refused sees others free meanwhile.
@@ -144,7 +162,12 @@ Result<Report> free_nodes(Machine& machine, const NodeList& nodes, const Request
             .request = request,
             .observer = observer,
             .root = machine.root(),
-            .place = run_place(machine.root())};
+            .place = run_place(machine.root()),
+            .began = begun};
+    // Without locks only he may run who can free nothing but his own: two runs of root would each
+    // count what the other freed.
+    if (!run.place && run_place_is_shared() && request.bytes > 0)
+        return std::unexpected(run.place.error());
     if (run.place)
         if (auto restored = restore_sysctls(machine, *run.place); !restored)
             return std::unexpected(restored.error());
@@ -153,8 +176,8 @@ Result<Report> free_nodes(Machine& machine, const NodeList& nodes, const Request
     {
         std::vector<std::jthread> threads;
         for (size_t at = 1; at < nodes.size(); ++at)
-            threads.emplace_back([&, at] { report.nodes[at] = free_node(run, nodes[at]); });
-        report.nodes[0] = free_node(run, nodes[0]);
+            threads.emplace_back([&, at] { report.nodes[at] = free_or_fail(run, nodes[at]); });
+        report.nodes[0] = free_or_fail(run, nodes[0]);
     }
     report.length = machine.now() - begun;
     return report;

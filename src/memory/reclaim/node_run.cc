@@ -64,6 +64,7 @@ NodeReport NodeRun::run() {
 
 bool NodeRun::begin() {
     started_ = tools_.machine.now();
+    budget_began_ = tools_.began.value_or(started_);
     const auto state = read_node_state(tools_.machine, node_, Refresh::yes);
     if (!state) {
         report_.shortfall = Shortfall::failed;
@@ -190,7 +191,7 @@ bool NodeRun::stop() {
         return true;
     };
     if (tools_.machine.cancelled()) return stop_because(Shortfall::cancelled, "cancelled");
-    if (tools_.machine.now() - started_ >= request_.budget)
+    if (tools_.machine.now() - budget_began_ >= request_.budget)
         return stop_because(Shortfall::budget, fmt::format("the time budget of {} is used up",
                                                            format_duration(request_.budget)));
     if (request_.pressure_percent_max > 0) {
@@ -238,7 +239,7 @@ void NodeRun::write_back() {
 void NodeRun::await_swap() {
     if (!kinds_.has(Kind::anonymous)) return;
     const Instant until =
-        std::min(tools_.machine.now() + swap_settle_max, started_ + request_.budget);
+        std::min(tools_.machine.now() + swap_settle_max, budget_began_ + request_.budget);
     while (now_.writeback > limits::reclaim_chunk_min && tools_.machine.now() < until &&
            tools_.machine.pause(swap_settle_poll))
         measure(Refresh::yes);

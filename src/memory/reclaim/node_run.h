@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,7 @@ struct NodeTools {
     std::vector<GateOpener> gate_openers{};  ///< In the order in which they are tried.
     /// Writes back; returns the bytes and what to say. Null: not wanted.
     std::function<Result<std::string>()> write_back{};
+    std::optional<Instant> began{};  ///< When the budget began to run, if not with NodeRun.
     std::function<void(uint64_t freed, uint64_t goal)> progressed{};
     std::function<void(std::string_view why)> waiting{};
 };
@@ -91,6 +93,7 @@ class NodeRun {
     Gate gate_{};
     NodeState now_{};
     Instant started_{};
+    Instant budget_began_{};
     uint64_t lump_ = 0;       ///< The largest piece by which a call overshot.
     bool refreshes_ = false;  ///< Counts are so far off that each call needs exact ones.
     std::vector<std::unique_ptr<OpenGate>> open_gates_{};

@@ -67,7 +67,7 @@ void NodeRun::free_by(Mechanism& mechanism, Part part, uint64_t until) {
                 continue;
             }
             exact = refreshes_;
-            if (series.freed >= 2 * series.wanted + lump_) {
+            if (series.freed / 2 >= series.wanted + lump_ / 2) {
                 end(part, mechanism.name(), Shortfall::refilled, "");
                 break;
             }
@@ -258,7 +258,7 @@ bool NodeRun::open_gate(Series& series) {
 
 bool NodeRun::wait(Duration length, std::string_view why) {
     if (tools_.waiting) tools_.waiting(why);
-    const Duration left = started_ + request_.budget - tools_.machine.now();
+    const Duration left = budget_began_ + request_.budget - tools_.machine.now();
     if (left <= Duration::zero() || !tools_.machine.pause(std::min(length, left))) {
         stop();
         return false;
@@ -292,7 +292,7 @@ void NodeRun::keep_rate(uint64_t freed, Instant since) {
     const auto length = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(
         static_cast<double>(freed) / static_cast<double>(request_.bytes_per_second_max)));
     const Duration rest = length - (tools_.machine.now() - since);
-    const Duration left = started_ + request_.budget - tools_.machine.now();
+    const Duration left = budget_began_ + request_.budget - tools_.machine.now();
     if (rest > Duration::zero()) (void)tools_.machine.pause(std::min(rest, left));
 }
 

@@ -36,7 +36,7 @@ std::vector<std::string> blockers_of(const Request& request, const NodeState& st
         block(state.shmem, "tmpfs and shared memory: not page cache");
         block(gate.unmapped_min,
               "of unmapped page cache is the kernel's minimum for node-reclaim "
-              "(vm.min_unmapped_ratio; --allow-sysctl)");
+              "(vm.min_unmapped_ratio); ballast or --allow-sysctl opens it");
     }
     if (kinds.has(Kind::anonymous) && swap.total == 0)
         blockers.emplace_back("no swap: anonymous memory has nowhere to go");

@@ -13,8 +13,12 @@
 
 namespace braidway::memory {
 
+bool run_place_is_shared() {
+    return geteuid() == 0;
+}
+
 Result<std::string> run_place(const std::string& root) {
-    std::string path = root + "/run/braidway";
+    std::string path = root + "/run/braidway-node-memory";
     if (geteuid() != 0) {
         const char* runtime = std::getenv("XDG_RUNTIME_DIR");
         path = runtime != nullptr && runtime[0] == '/' ? fmt::format("{}/braidway", runtime)

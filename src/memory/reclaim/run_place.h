@@ -8,12 +8,15 @@
 
 namespace braidway::memory {
 
-/// The directory that all runs of one kind of user share: /run/braidway for root, else
+/// The directory that all runs of one kind of user share: /run/braidway-node-memory for root, else
 /// $XDG_RUNTIME_DIR/braidway or /tmp/braidway-UID. Made when it is not there, and only used when
 /// nobody else can write into it.
 /// `root` stands before it.
 /// Errors: cannot be made, or belongs to somebody else.
 Result<std::string> run_place(const std::string& root);
+
+/// Whether the place of this user is that of all runs that may free everybody's memory: root's.
+bool run_place_is_shared();
 
 /// A file that is locked as long as the object lives; the kernel lets go of it however the process
 /// ends.

@@ -192,7 +192,7 @@ constexpr Row means_rows[] = {
      [](Settings& s, std::string_view v) {
          return store(s.request.allow_global, parse_switch(v));
      }},
-    {{"allow-sysctl", "", "consent to changing sysctls of reclaim for the moment of a call"},
+    {{"allow-sysctl", "", "consent to changing sysctls of reclaim while a run lasts"},
      [](Settings& s, std::string_view v) {
          return store(s.request.allow_sysctl, parse_switch(v));
      }},
@@ -208,7 +208,7 @@ constexpr Row means_rows[] = {
 constexpr Row bound_rows[] = {
     {{"budget", "TIME", "stop after this time, such as 10s"},
      [](Settings& s, std::string_view v) { return store(s.request.budget, parse_budget(v)); }},
-    {{"keep-free", "SIZE", "stop when less than this is free on the node"},
+    {{"keep-free", "SIZE", "swap nothing out when less than this is free on the node"},
      [](Settings& s, std::string_view v) { return store(s.request.keep_free, parse_amount(v)); }},
     {{"keep-cache", "SIZE", "leave this much page cache on the node"},
      [](Settings& s, std::string_view v) { return store(s.request.keep_cache, parse_amount(v)); }},

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <map>
 
 #include "memory/reclaim/settings.h"
@@ -55,14 +56,16 @@ Result<void> check_within(const Settings& asked, const Settings& owner) {
     // An empty list is all nodes.
     if (asked.nodes && owner.nodes && !owner.nodes->empty() &&
         (asked.nodes->empty() || !std::ranges::includes(*owner.nodes, *asked.nodes)))
-        return fail(fmt::format("node: this file may free on node {} only",
-                                format_node_list(*owner.nodes)));
-    if (!bound.kinds.empty() && (wish.kind_set().bits() & ~bound.kind_set().bits()) != 0)
         return fail(
-            fmt::format("what: this file may free {} only", format_kinds(bound.kind_set())));
+            fmt::format("node: this file may free on node {} only", format_node_list(*owner.nodes)),
+            EPERM);
+    if (!bound.kinds.empty() && (wish.kind_set().bits() & ~bound.kind_set().bits()) != 0)
+        return fail(fmt::format("what: this file may free {} only", format_kinds(bound.kind_set())),
+                    EPERM);
     const auto no = [](std::string_view word) {
         return fail(
-            fmt::format("{}: may be made tighter than it is set for this file, not wider", word));
+            fmt::format("{}: may be made tighter than it is set for this file, not wider", word),
+            EPERM);
     };
     if (wish.budget > bound.budget) return no("budget");
     if (wish.keep_free < bound.keep_free) return no("keep-free");

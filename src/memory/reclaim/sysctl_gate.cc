@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <linux/close_range.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -154,7 +155,8 @@ class SysctlGate final : public OpenGate {
         if (guardian_ > 0) {
             const char done = 1;
             // If it cannot be told, it restores what is restored already.
-            (void)!write(pipe_, &done, 1);
+            // A guardian that was killed must not end the host program by SIGPIPE.
+            (void)!send(pipe_, &done, 1, MSG_NOSIGNAL);
             close(pipe_);
             while (waitpid(guardian_, nullptr, 0) < 0 && errno == EINTR) continue;
         }
@@ -176,7 +178,8 @@ class SysctlGate final : public OpenGate {
     Result<void> start_guardian(const std::string& root) {
         Watch watch;
         int ends[2];
-        if (!lay_out(watch, root, changes_, record_) || pipe2(ends, O_CLOEXEC) != 0)
+        if (!lay_out(watch, root, changes_, record_) ||
+            socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
             return fail("cannot start the guardian of the sysctls", errno);
         guardian_ = fork();
         if (guardian_ == 0) {

@@ -142,10 +142,12 @@ TEST(FreeFile, RefusesWhatIsBadIncompleteOrNotAllowed) {
     for (const char* text :
          {"", "node=0", "node=0 free=1M", "node=0 free=1M what=cake", "free=1M what=slab",
           "node=0 free=-1 what=slab", "node=0 free=1M what=slab files=/etc",
-          "node=0 free=1M what=slab budget=1h"}) {
+          "node=0 free=1M what=slab budget=soon"}) {
         EXPECT_EQ(files.write(free_file, text, nodes.cancel), EINVAL) << text;
         EXPECT_THAT(files.read(free_file), StartsWith("refused: "));
     }
+    EXPECT_EQ(files.write(free_file, "node=0 free=1M what=slab budget=1h", nodes.cancel), EPERM)
+        << "wider than the owner allows";
     EXPECT_THAT(nodes.runs, IsEmpty());
 }
 

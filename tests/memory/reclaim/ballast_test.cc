@@ -18,7 +18,7 @@ constexpr uint64_t mib = 1u << 20;
 TEST(Ballast, IsCleanUnmappedPageCacheThatGoesWithTheObject) {
     Cancel cancel;
     RealMachine machine(cancel);
-    auto ballast = load_ballast(machine, 0, 24 * mib + 1);
+    auto ballast = load_ballast(machine, 0, 24 * mib + 1, 0);
     if (!ballast && ballast.error().code == ENOENT)
         GTEST_SKIP() << "no filesystem with a page cache here: " << ballast.error().message;
     ASSERT_TRUE(ballast) << ballast.error().message;
@@ -33,7 +33,7 @@ TEST(Ballast, IsRefusedWhereMemoryIsShort) {
     RealMachine machine(cancel);
     const auto state = read_node_state(machine, 0, Refresh::no);
     ASSERT_TRUE(state);
-    const auto ballast = load_ballast(machine, 0, state->free / 2 + mib);
+    const auto ballast = load_ballast(machine, 0, mib, state->free);
     ASSERT_FALSE(ballast);
     EXPECT_THAT(ballast.error().message, testing::HasSubstr("of free memory"));
 }
@@ -42,7 +42,7 @@ TEST(Ballast, EndsWhenTheRunIsCancelled) {
     Cancel cancel;
     RealMachine machine(cancel);
     cancel.cancel();
-    EXPECT_FALSE(load_ballast(machine, 0, 64 * mib));
+    EXPECT_FALSE(load_ballast(machine, 0, 64 * mib, 0));
 }
 
 }  // namespace

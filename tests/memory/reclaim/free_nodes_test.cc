@@ -158,7 +158,8 @@ TEST_F(FreeNodes, PlanWithoutPrivilegeAndWithoutChanges) {
     ASSERT_EQ(report->nodes.size(), 2u);
     EXPECT_EQ(report->nodes[1].plan.available[Kind::page_cache], 500 * mib_bytes);
     EXPECT_THAT(kernel.writes(), IsEmpty());
-    EXPECT_FALSE(std::filesystem::exists(tree.root() + "/run/braidway")) << "nothing is locked";
+    EXPECT_FALSE(std::filesystem::exists(tree.root() + "/run/braidway-node-memory"))
+        << "nothing is locked";
 }
 
 NodeReport ended(Shortfall shortfall, uint64_t freed_mib = 0) {

@@ -22,7 +22,7 @@ using testing::HasSubstr;
 class RunPlaceTest : public testing::Test {
   protected:
     TemporaryTree tree{};
-    std::string path() const { return tree.root() + "/run/braidway"; }
+    std::string path() const { return tree.root() + "/run/braidway-node-memory"; }
     void SetUp() override {
         if (geteuid() != 0) ::setenv("XDG_RUNTIME_DIR", (tree.root() + "/run").c_str(), 1);
     }
@@ -63,7 +63,7 @@ TEST_F(RunPlaceTest, IsNotUsedWhenItIsALinkOrAFile) {
     ASSERT_EQ(symlink(elsewhere.c_str(), path().c_str()), 0);
     expect_refused();
     ASSERT_EQ(unlink(path().c_str()), 0);
-    tree.put("/run/braidway", "");
+    tree.put("/run/braidway-node-memory", "");
     expect_refused();
 }
 
@@ -78,7 +78,8 @@ TEST_F(RunPlaceTest, SaysWhyItCannotBeMade) {
     if (geteuid() != 0) GTEST_SKIP() << "the directory of an ordinary user is not below the root";
     const auto place = run_place("/proc/no-such-root");
     ASSERT_FALSE(place.has_value());
-    EXPECT_THAT(place.error().message, HasSubstr("cannot make /proc/no-such-root/run/braidway"));
+    EXPECT_THAT(place.error().message,
+                HasSubstr("cannot make /proc/no-such-root/run/braidway-node-memory"));
 }
 
 TEST_F(RunPlaceTest, ALockIsTakenOnce) {
