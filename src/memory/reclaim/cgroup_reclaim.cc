@@ -111,7 +111,7 @@ std::vector<CgroupReclaim::Group> CgroupReclaim::bound_groups(const uint32_t* no
             continue;
         }
         for (const std::string& name : *names) {
-            if (const std::string below = path + "/" + name;
+            if (const std::string below = fmt::format("{}/{}", path, name);
                 machine_.read(below + "/cgroup.controllers"))
                 open.push_back(below);
         }

@@ -148,7 +148,7 @@ class FileSearch {
             found_.notes.push_back("paths on filesystems in memory hold no page cache: left out");
     }
 
-    void add(int file, uint64_t bytes, std::string path, bool in_use) {
+    void add(int file, uint64_t bytes, const std::string& path, bool in_use) {
         ++found_.files_seen;
         const uint64_t page_bytes = cached_.page_bytes();
         CacheCounts counts;

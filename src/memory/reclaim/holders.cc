@@ -140,7 +140,7 @@ class Search {
                 }
             }
             for (const std::string& name : machine_.list(path).value_or(std::vector<std::string>()))
-                if (!is_control_file(name)) rest.push_back(path + "/" + name);
+                if (!is_control_file(name)) rest.push_back(fmt::format("{}/{}", path, name));
         }
     }
 

@@ -79,7 +79,7 @@ Result<void> set_control_word(Settings& settings, std::string_view word, std::st
     if (std::ranges::find(control_words, word) == std::end(control_words))
         return fail(fmt::format("'{}' cannot be set here; there are {}", word,
                                 fmt::join(control_words, ", ")));
-    if (word == "writeback" && value != "" && value != "yes" && value != "no")
+    if (word == "writeback" && !value.empty() && value != "yes" && value != "no")
         return fail(fmt::format("writeback: '{}' is neither yes nor no", value));
     return set_setting(settings, word, value);
 }
