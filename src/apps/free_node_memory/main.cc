@@ -50,7 +50,8 @@ int main(int argc, char** argv) {
          .machine = [&cancel](const std::string& root) -> std::unique_ptr<memory::Machine> {
              return std::make_unique<memory::RealMachine>(cancel, root);
          }});
-    // The answer is out by now.
+    // The answer is out by now. Pages that are locked cannot be marked as used.
+    (void)munlockall();
     braidway::apps::keep_own_pages();
     return code;
 }
