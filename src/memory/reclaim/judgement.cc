@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "base/limits.h"
+#include "memory/reclaim/proportion.h"
 
 namespace braidway::memory {
 namespace {
@@ -20,10 +21,6 @@ constexpr uint64_t crumbs = 4u << 20;
 constexpr Duration busy_patience = 10s;
 
 constexpr uint64_t done_bytes = 2u << 20;
-
-uint64_t less(uint64_t value, uint64_t part) {
-    return value - std::min(value, part);
-}
 
 /// What is there of the kind that might be taken.
 uint64_t left_of(const Evidence& evidence) {

@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "base/units.h"
 #include "memory/reclaim/plan.h"
+#include "memory/reclaim/proportion.h"
 
 namespace braidway::memory {
 namespace {
@@ -21,10 +22,6 @@ constexpr uint64_t held_back_pages = 125;
 constexpr uint64_t drift_bytes = 1u << 20;
 constexpr Duration swap_settle_max = 1s;
 constexpr Duration swap_settle_poll = 10ms;
-
-uint64_t less(uint64_t value, uint64_t part) {
-    return value - std::min(value, part);
-}
 
 /// "some avg10=1.23 ..." -> 1.23; 0 where the kernel has no such file.
 double memory_pressure(const Machine& machine) {

@@ -9,6 +9,7 @@
 #include "base/units.h"
 #include "memory/reclaim/node_run.h"
 #include "memory/reclaim/plan.h"
+#include "memory/reclaim/proportion.h"
 
 namespace braidway::memory {
 namespace {
@@ -25,10 +26,6 @@ constexpr uint64_t guard_margin = 64u << 20;
 
 constexpr const char* statistics_files[] = {"/sys/fs/cgroup/memory.stat",
                                             "/sys/fs/cgroup/memory/memory.stat"};
-
-uint64_t less(uint64_t value, uint64_t part) {
-    return value - std::min(value, part);
-}
 
 }  // namespace
 

@@ -57,7 +57,7 @@ SwapState parse_swap_state(std::string_view meminfo);
 /// Whether counts are made exact first. Each CPU holds back up to some hundred pages of each count.
 enum class Refresh : uint8_t {
     no,
-    yes,  ///< Reads vm.stat_refresh (needs no privilege); a failure is ignored.
+    yes,  ///< Reads vm.stat_refresh, which only root may; for others counts stay a little behind.
 };
 
 /// Errors: the node's files cannot be read.

@@ -23,11 +23,10 @@ enum class GuardScope : uint8_t {
 class PageGuard {
   public:
     virtual ~PageGuard() = default;
-    /// Guards what processes have mapped now. Holding again looks again and adds.
-    /// Errors: nothing at all could be guarded; `code` is an errno.
+    /// Guards what processes have mapped now. A wider guard that is held already stands.
+    /// Errors: something could not be guarded, and then nothing is; `code` is an errno.
     virtual Result<void> hold_mapped(GuardScope scope) = 0;
-    /// Lets go of what hold_mapped() locked; its pages are then the youngest of their list, so that
-    /// the kernel takes others first.
+    /// Lets go of what hold_mapped() locked.
     virtual void release_mapped() = 0;
     virtual uint64_t bytes() const = 0;  ///< Locked now.
     /// What could not be guarded, in one sentence; empty: nothing.

@@ -7,15 +7,12 @@
 
 #include "base/units.h"
 #include "memory/reclaim/judgement.h"
+#include "memory/reclaim/proportion.h"
 
 namespace braidway::memory {
 namespace {
 
 constexpr uint64_t swap_margin_min = 16u << 20;
-
-uint64_t less(uint64_t value, uint64_t part) {
-    return value - std::min(value, part);
-}
 
 std::vector<std::string> blockers_of(const Request& request, const NodeState& state,
                                      const SwapState& swap, const Gate& gate) {

@@ -13,4 +13,9 @@ inline constexpr uint64_t proportion(uint64_t amount, uint64_t part, uint64_t al
     return static_cast<uint64_t>((static_cast<Wide>(amount) * part + (all - 1)) / all);
 }
 
+/// `value` without `part`; 0 where that would be less than nothing.
+inline constexpr uint64_t less(uint64_t value, uint64_t part) {
+    return value > part ? value - part : 0;
+}
+
 }  // namespace braidway::memory

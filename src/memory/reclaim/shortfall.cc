@@ -8,16 +8,13 @@
 #include "base/units.h"
 #include "memory/reclaim/judgement.h"
 #include "memory/reclaim/plan.h"
+#include "memory/reclaim/proportion.h"
 
 namespace braidway::memory {
 namespace {
 
 /// Less than this explains nothing: per-CPU lists, pages in flight.
 constexpr uint64_t crumbs = 1u << 20;
-
-uint64_t less(uint64_t value, uint64_t part) {
-    return value - std::min(value, part);
-}
 
 /// A part of what is left, and what it is.
 struct Left {

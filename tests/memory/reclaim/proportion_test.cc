@@ -14,5 +14,12 @@ TEST(Proportion, RoundsUpAndDoesNotOverflow) {
     EXPECT_EQ(proportion(UINT64_MAX, UINT64_MAX / 2, UINT64_MAX), UINT64_MAX / 2);
 }
 
+TEST(Less, EndsAtZero) {
+    EXPECT_EQ(less(7, 3), 4u);
+    EXPECT_EQ(less(3, 3), 0u);
+    EXPECT_EQ(less(3, 7), 0u);
+    EXPECT_EQ(less(0, UINT64_MAX), 0u);
+}
+
 }  // namespace
 }  // namespace braidway::memory
