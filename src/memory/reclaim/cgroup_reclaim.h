@@ -30,6 +30,7 @@ class CgroupReclaim : public Mechanism {
     Result<void> probe() const override;
     uint64_t chunk_bytes_max(Kind kind) const override;
     bool takes_mapped() const override { return true; }
+    bool takes_tmpfs() const override { return true; }
     Answer reclaim(const Ask& ask) override;
 
     /// A group that can be asked.

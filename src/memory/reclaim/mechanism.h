@@ -57,6 +57,10 @@ class Mechanism {
     /// Whether it takes mapped page cache when only unmapped one is asked for, so that what is
     /// mapped has to be guarded.
     virtual bool takes_mapped() const { return false; }
+    /// Whether it swaps tmpfs with anonymous memory, the oldest first.
+    virtual bool takes_tmpfs() const { return false; }
+    /// Whether the kernel's gate stands before it (see Gate).
+    virtual bool is_gated() const { return false; }
     virtual Answer reclaim(const Ask& ask) = 0;
 };
 

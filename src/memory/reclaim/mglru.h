@@ -25,6 +25,7 @@ class Mglru : public Mechanism {
     Result<void> probe() const override;
     uint64_t chunk_bytes_max(Kind kind) const override;
     bool takes_mapped() const override { return true; }
+    bool takes_tmpfs() const override { return true; }
     Answer reclaim(const Ask& ask) override;
 
   private:

@@ -20,6 +20,8 @@ class NodeReclaim final : public Mechanism {
     Result<void> probe() const override;
     uint64_t chunk_bytes_max(Kind kind) const override;
     bool takes_mapped() const override { return true; }
+    bool takes_tmpfs() const override { return true; }
+    bool is_gated() const override { return true; }
     Answer reclaim(const Ask& ask) override;
 
   private:

@@ -61,6 +61,8 @@ NodeReport NodeRun::run() {
 
 bool NodeRun::begin() {
     started_ = tools_.machine.now();
+    for (const auto& mechanism : tools_.mechanisms)
+        if (mechanism->probe()) usable_.push_back(mechanism.get());
     budget_began_ = tools_.began.value_or(started_);
     const auto state = read_node_state(tools_.machine, node_, Refresh::yes);
     if (!state) {
@@ -152,18 +154,17 @@ void NodeRun::free_part(Part part, uint64_t target) {
 
 std::vector<Mechanism*> NodeRun::chain(Part part) {
     std::vector<Mechanism*> chain;
-    for (const auto& mechanism : tools_.mechanisms) {
+    for (Mechanism* mechanism : usable_) {
         if (!mechanism->kinds().has(part.kind)) continue;
         if (mechanism->reach() == Reach::global && !request_.allow_global) continue;
         // It takes whatever page cache is oldest, mapped or not.
         if (part.kind == Kind::mapped_page_cache && mechanism->takes_mapped()) continue;
-        if (mechanism->probe()) chain.push_back(mechanism.get());
+        chain.push_back(mechanism);
     }
     // By node, the oldest goes first, whether tmpfs or private memory; by process, no tmpfs goes.
     if (part.kind == Kind::anonymous && now_.shmem > now_.anon_lru / 20)
-        std::ranges::stable_partition(chain, [](const Mechanism* mechanism) {
-            return mechanism->name() == "process-pageout";
-        });
+        std::ranges::stable_partition(
+            chain, [](const Mechanism* mechanism) { return !mechanism->takes_tmpfs(); });
     return chain;
 }
 

@@ -89,6 +89,7 @@ class NodeRun {
     uint32_t node_;
     const Request& request_;
     KindSet kinds_;
+    std::vector<Mechanism*> usable_{};  ///< Of the tools, as probed when the run began.
     NodeReport report_{};
     Gate gate_{};
     NodeState now_{};

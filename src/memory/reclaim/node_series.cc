@@ -172,7 +172,7 @@ Evidence NodeRun::evidence_of(const Series& series, uint64_t asked, const Answer
             .state = now_,
             .gate = gate_,
             .ballast = ballast_,
-            .gated = series.mechanism.name() == "node-reclaim",
+            .gated = series.mechanism.is_gated(),
             .spares_mapped = request_.spares_mapped(),
             .guarded = tools_.guard ? tools_.guard->bytes() : 0,
             .poor_calls = series.poor_calls,
