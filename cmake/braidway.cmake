@@ -2,7 +2,8 @@
 # The words in which the rooms describe themselves to CMake.
 
 add_library(braidway_flags INTERFACE)
-target_include_directories(braidway_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
+target_include_directories(braidway_flags INTERFACE
+  ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
 target_compile_options(braidway_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor
   -Wold-style-cast -Wimplicit-fallthrough -Werror -fno-omit-frame-pointer)

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Compiles the headers of this room on their own.
+#include "braidway/sync/annotations.h"
+#include "braidway/sync/deadline.h"
+#include "braidway/sync/futex.h"
+#include "braidway/sync/mutex.h"
+#include "braidway/sync/policy.h"
 #include "sync/mailbox.h"
 #include "sync/mutex.h"
 #include "sync/thread_annotations.h"

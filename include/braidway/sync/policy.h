@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the locks stand on, so that the code that ships also runs under the explorer.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <span>
+
+#include "braidway/sync/futex.h"
+
+namespace braidway::sync {
+
+/// The real machine: std::atomic, the kernel's futex, the processor's pause.
+///
+/// A policy is a struct with exactly these members; explore::Policy is the other one. A lock that
+/// takes a policy touches what threads share through Atomic and sleeps through futex_wait() only.
+/// Plain members of a lock are touched by one thread at a time, and the explorer does not see them.
+///
+/// Threads: any.
+struct SystemPolicy {
+    template <typename T>
+    using Atomic = std::atomic<T>;
+    using FutexWord = Atomic<uint32_t>;
+
+    static FutexOutcome futex_wait(const FutexWord& word, uint32_t expected, FutexScope scope,
+                                   const Deadline& deadline = Deadline::never()) {
+        return sync::futex_wait(word, expected, scope, deadline);
+    }
+    static unsigned futex_wake(const FutexWord* word, unsigned count, FutexScope scope) {
+        return sync::futex_wake(word, count, scope);
+    }
+    static FutexAnyOutcome futex_wait_any(std::span<const FutexWait<FutexWord>> waits,
+                                          const Deadline& deadline = Deadline::never()) {
+        return sync::futex_wait_any(waits, deadline);
+    }
+
+    /// How often a waiter looks again before it sleeps: a hand-over between running threads takes
+    /// less than a sleep. 0 where the process may use one processor only.
+    static unsigned spin_turns() noexcept;
+
+    /// Between two looks of a bounded spin.
+    static void spin_hint() noexcept {
+#if defined(__x86_64__)
+        __builtin_ia32_pause();
+#elif defined(__aarch64__)
+        asm volatile("isb" ::: "memory");
+#endif
+    }
+
+    /// Between two looks of a spin that ends only when another thread writes what was read. The
+    /// explorer lets such a thread rest until then; here it gives its processor up.
+    static void spin_wait() noexcept;
+};
+
+/// Ends the process with one line: `what` was done wrong with the lock at `lock`.
+[[noreturn]] void lock_misused(const char* what, const void* lock) noexcept;
+
+}  // namespace braidway::sync

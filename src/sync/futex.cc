@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "braidway/sync/futex.h"
+
+#include <linux/futex.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <ctime>
+
+#include "base/check.h"
+#include "base/clock.h"
+
+namespace braidway::sync {
+namespace {
+
+// A thread that waits looks at the word at least this often where the kernel has no futex_waitv.
+constexpr int64_t poll_pause_ns = 1'000'000;
+
+/// The deadline as the kernel wants it; `space` is where.
+const timespec* kernel_time(const Deadline& deadline, timespec& space) {
+    if (deadline.is_never()) return nullptr;
+    space.tv_sec = deadline.nanoseconds() / 1'000'000'000;
+    space.tv_nsec = deadline.nanoseconds() % 1'000'000'000;
+    return &space;
+}
+
+FutexOutcome outcome_of(int error) {
+    switch (error) {
+        case EAGAIN:
+            return FutexOutcome::changed;
+        case EINTR:
+            return FutexOutcome::interrupted;
+        case ETIMEDOUT:
+            return FutexOutcome::timed_out;
+        case EFAULT:
+            return FutexOutcome::fault;
+        default:
+            break;
+    }
+    CHECK(error == 0, "a futex call was refused: the word is misaligned or the call forbidden");
+    return FutexOutcome::woken;
+}
+
+int private_flag(FutexScope scope) {
+    return scope == FutexScope::process_private ? FUTEX_PRIVATE_FLAG : 0;
+}
+
+}  // namespace
+
+FutexOutcome futex_wait(const std::atomic<uint32_t>& word, uint32_t expected, FutexScope scope,
+                        const Deadline& deadline) {
+    const int errno_before = errno;
+    int operation = FUTEX_WAIT_BITSET | private_flag(scope);
+    if (deadline.clock() == Deadline::Clock::realtime) operation |= FUTEX_CLOCK_REALTIME;
+    timespec space{};
+    const long result = syscall(SYS_futex, &word, operation, expected, kernel_time(deadline, space),
+                                nullptr, FUTEX_BITSET_MATCH_ANY);
+    const int error = result == 0 ? 0 : errno;
+    errno = errno_before;
+    return outcome_of(error);
+}
+
+unsigned futex_wake(const std::atomic<uint32_t>* word, unsigned count, FutexScope scope) {
+    const int errno_before = errno;
+    const int most = static_cast<int>(std::min<unsigned>(count, INT_MAX));
+    const long result =
+        syscall(SYS_futex, word, FUTEX_WAKE | private_flag(scope), most, nullptr, nullptr, 0);
+    errno = errno_before;
+    return result > 0 ? static_cast<unsigned>(result) : 0;
+}
+
+FutexAnyOutcome futex_wait_any(std::span<const FutexWait<std::atomic<uint32_t>>> waits,
+                               const Deadline& deadline) {
+    CHECK(!waits.empty() && waits.size() <= futex_waits_max,
+          "futex_wait_any() takes 1 to 128 words");
+    futex_waitv words[futex_waits_max];
+    for (size_t i = 0; i < waits.size(); ++i) {
+        words[i] = {};
+        words[i].uaddr = reinterpret_cast<uintptr_t>(waits[i].word);
+        words[i].val = waits[i].expected;
+        words[i].flags = FUTEX_32;
+        if (waits[i].scope == FutexScope::process_private) words[i].flags |= FUTEX_PRIVATE_FLAG;
+    }
+    const int errno_before = errno;
+    timespec space{};
+    const clockid_t clock =
+        deadline.clock() == Deadline::Clock::realtime ? CLOCK_REALTIME : CLOCK_MONOTONIC;
+    const long result = syscall(SYS_futex_waitv, words, static_cast<unsigned>(waits.size()), 0,
+                                kernel_time(deadline, space), clock);
+    const int error = result >= 0 ? 0 : errno;
+    errno = errno_before;
+    if (error == ENOSYS) {
+        const Deadline soon = Deadline::after(std::chrono::nanoseconds(poll_pause_ns));
+        const FutexOutcome first = futex_wait(*waits[0].word, waits[0].expected, waits[0].scope,
+                                              deadline.clock() == Deadline::Clock::monotonic &&
+                                                      deadline.nanoseconds() < soon.nanoseconds()
+                                                  ? deadline
+                                                  : soon);
+        return {first == FutexOutcome::timed_out ? FutexOutcome::woken : first, 0};
+    }
+    if (error != 0) return {outcome_of(error), 0};
+    return {FutexOutcome::woken, static_cast<unsigned>(result)};
+}
+
+Deadline Deadline::after_nanoseconds(int64_t nanoseconds) {
+    const int64_t now = monotonic_now().ns;
+    return Deadline(Clock::monotonic,
+                    nanoseconds > INT64_MAX / 2 - now ? INT64_MAX / 2 : now + nanoseconds);
+}
+
+}  // namespace braidway::sync
