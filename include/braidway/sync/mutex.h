@@ -34,13 +34,19 @@ class BRAIDWAY_CAPABILITY("mutex") BasicMutex {
         if (!word_.compare_exchange_strong(expected, held, std::memory_order_acquire,
                                            std::memory_order_relaxed)) [[unlikely]] {
             lock_slowly(Deadline::never());
+            return;
         }
+        observe(LockEvent::acquired);
     }
 
     bool try_lock() BRAIDWAY_TRY_ACQUIRE(true) {
         uint32_t expected = free;
-        return word_.compare_exchange_strong(expected, held, std::memory_order_acquire,
-                                             std::memory_order_relaxed);
+        if (!word_.compare_exchange_strong(expected, held, std::memory_order_acquire,
+                                           std::memory_order_relaxed)) {
+            return false;
+        }
+        observe(LockEvent::acquired);
+        return true;
     }
 
     /// The deadline's own clock decides; false when it has passed. A free mutex is taken also at a
@@ -60,6 +66,7 @@ class BRAIDWAY_CAPABILITY("mutex") BasicMutex {
     }
 
     void unlock() BRAIDWAY_RELEASE() {
+        observe(LockEvent::released);
         // After the exchange the mutex may be gone: only its address is used.
         const uint32_t before = word_.exchange(free, std::memory_order_release);
         if (before == held) [[likely]]
@@ -74,6 +81,7 @@ class BRAIDWAY_CAPABILITY("mutex") BasicMutex {
     static constexpr uint32_t awaited = 2;  ///< Held, and somebody may sleep.
 
     bool lock_slowly(const Deadline& deadline) {
+        observe(LockEvent::wanted);
         for (unsigned turn = Policy::spin_turns(); turn > 0; --turn) {
             Policy::spin_hint();
             if (word_.load(std::memory_order_relaxed) == free && try_lock()) return true;
@@ -82,11 +90,15 @@ class BRAIDWAY_CAPABILITY("mutex") BasicMutex {
         while (word_.exchange(awaited, std::memory_order_acquire) != free) {
             if (Policy::futex_wait(word_, awaited, FutexScope::process_private, deadline) ==
                 FutexOutcome::timed_out) {
+                observe(LockEvent::given_up);
                 return false;
             }
         }
+        observe(LockEvent::acquired);
         return true;
     }
+
+    void observe(LockEvent event) { Policy::observe(event, LockMode::exclusive, this); }
 
     typename Policy::FutexWord word_ = free;
 };

@@ -10,6 +10,21 @@
 
 namespace braidway::sync {
 
+/// How a lock is held or wanted.
+enum class LockMode : uint8_t {
+    exclusive,  ///< By a writer, alone.
+    shared,     ///< By a reader, beside other readers.
+    upgrade,    ///< By the one reader that may become the writer, beside other readers.
+};
+
+/// What happens to a lock, for those who watch: the explorer's table of holders and waiters.
+enum class LockEvent : uint8_t {
+    wanted,    ///< This thread is about to wait for the lock; `acquired` or `given_up` follows.
+    acquired,  ///< This thread holds the lock now, also by a try.
+    given_up,  ///< The wait ended without the lock: a deadline.
+    released,  ///< This thread is about to give the lock up.
+};
+
 /// The real machine: std::atomic, the kernel's futex, the processor's pause.
 ///
 /// A policy is a struct with exactly these members; explore::Policy is the other one. A lock that
@@ -50,6 +65,9 @@ struct SystemPolicy {
     /// Between two looks of a spin that ends only when another thread writes what was read. The
     /// explorer lets such a thread rest until then; here it gives its processor up.
     static void spin_wait() noexcept;
+
+    /// Nobody watches.
+    static void observe(LockEvent /*event*/, LockMode /*mode*/, const void* /*lock*/) noexcept {}
 };
 
 /// Ends the process with one line: `what` was done wrong with the lock at `lock`.

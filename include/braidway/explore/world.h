@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// The words in which a test describes the program that the explorer runs.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string_view>
+#include <utility>
+
+namespace braidway::explore {
+
+/// One execution as the test sets it up: what threads share, the threads, and what must hold at
+/// the end.
+///
+/// Threads: used by the setup function only.
+class World {
+  public:
+    /// Makes a T that lives until the end of the execution. `name` stands in traces for its
+    /// addresses and outlives the exploration.
+    template <typename T, typename... Args>
+    T& share(std::string_view name, Args&&... args) {
+        T* const object = ::new (room(name, sizeof(T), alignof(T))) T(std::forward<Args>(args)...);
+        at_end(object, [](void* it) { static_cast<T*>(it)->~T(); });
+        return *object;
+    }
+
+    /// Adds a thread. Its body may use what share() returned, by reference.
+    void thread(std::string_view name, std::function<void()> body);
+
+    /// As thread(), for a thread whose process (a number from 1 on) may be killed where
+    /// Options::kills_max allows it: all threads of the process end where they are, nothing is
+    /// unwound.
+    void killable_thread(std::string_view name, unsigned process, std::function<void()> body);
+
+    /// Runs after all threads have ended, alone.
+    void finally(std::function<void()> body);
+
+  private:
+    friend class Execution;
+    World() = default;
+
+    void* room(std::string_view name, size_t size_bytes, size_t alignment);
+    void at_end(void* object, void (*destroy)(void*));
+};
+
+/// Inside a thread or finally(): ends the execution as failed when `condition` is false.
+/// `sentence` says what should have been and outlives the exploration.
+void check(bool condition, const char* sentence);
+
+/// Inside a thread: every value from 0 to count - 1 is explored.
+unsigned choose(unsigned count);
+
+/// Inside a thread: another thread may run here.
+void yield();
+
+/// Inside a thread: writes a line into the trace.
+void note(std::string_view text);
+
+/// Inside a thread: has the process of this number been killed? A visible step: it depends on the
+/// kill.
+bool process_killed(unsigned process);
+
+}  // namespace braidway::explore
