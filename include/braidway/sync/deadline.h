@@ -23,17 +23,14 @@ class Deadline {
 
     static constexpr Deadline never() { return Deadline(Clock::none, 0); }
 
-    /// A time before the clock's beginning counts as its beginning: it has passed.
+    /// A point of std::chrono's steady or system clock, so that `try_lock_until(time)` reads as
+    /// usual. A time before the clock's beginning counts as its beginning: it has passed.
     template <typename Duration>
-    static constexpr Deadline at(
-        const std::chrono::time_point<std::chrono::steady_clock, Duration>& time) {
-        return Deadline(Clock::monotonic, nanoseconds(time.time_since_epoch()));
-    }
+    constexpr Deadline(const std::chrono::time_point<std::chrono::steady_clock, Duration>& time)
+        : Deadline(Clock::monotonic, nanoseconds(time.time_since_epoch())) {}
     template <typename Duration>
-    static constexpr Deadline at(
-        const std::chrono::time_point<std::chrono::system_clock, Duration>& time) {
-        return Deadline(Clock::realtime, nanoseconds(time.time_since_epoch()));
-    }
+    constexpr Deadline(const std::chrono::time_point<std::chrono::system_clock, Duration>& time)
+        : Deadline(Clock::realtime, nanoseconds(time.time_since_epoch())) {}
 
     /// `duration` from now on the monotonic clock; nothing or less has passed already.
     template <typename Rep, typename Period>

@@ -54,11 +54,6 @@ class BRAIDWAY_CAPABILITY("mutex") BasicMutex {
     bool try_lock_until(const Deadline& deadline) BRAIDWAY_TRY_ACQUIRE(true) {
         return try_lock() || lock_slowly(deadline);
     }
-    template <typename Clock, typename Duration>
-    bool try_lock_until(const std::chrono::time_point<Clock, Duration>& time)
-        BRAIDWAY_TRY_ACQUIRE(true) {
-        return try_lock_until(Deadline::at(time));
-    }
     template <typename Rep, typename Period>
     bool try_lock_for(const std::chrono::duration<Rep, Period>& duration)
         BRAIDWAY_TRY_ACQUIRE(true) {
