@@ -40,6 +40,8 @@ struct Options {
     /// In one execution so many futex waits may return for no reason, or interrupted. Both are
     /// explored.
     unsigned spurious_wakes_max = 0;
+    /// What Policy::spin_turns() returns: how often a lock looks again before it sleeps.
+    unsigned spin_turns = 1;
     /// In one execution so many processes may be killed, each before any of its steps. Only
     /// threads of killable processes die.
     unsigned kills_max = 0;

@@ -10,6 +10,8 @@
 
 namespace braidway::explore {
 
+class Execution;
+
 /// One execution as the test sets it up: what threads share, the threads, and what must hold at
 /// the end.
 ///
@@ -38,10 +40,12 @@ class World {
 
   private:
     friend class Execution;
-    World() = default;
+    explicit World(Execution& execution) : execution_(execution) {}
 
     void* room(std::string_view name, size_t size_bytes, size_t alignment);
     void at_end(void* object, void (*destroy)(void*));
+
+    Execution& execution_;
 };
 
 /// Inside a thread or finally(): ends the execution as failed when `condition` is false.

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "explore/dpor.h"
+
+#include <algorithm>
+#include <bit>
+#include <functional>
+
+namespace braidway::explore {
+namespace {
+
+unsigned lowest(Slots slots) {
+    return static_cast<unsigned>(std::countr_zero(slots));
+}
+
+}  // namespace
+
+void SourceDpor::begin(const Execution& execution) {
+    slots_ = execution.slots();
+    objects_.clear();
+    last_of_.fill(-1);
+    child_sleep_ = 0;
+}
+
+unsigned SourceDpor::pick(const Execution& execution) {
+    const unsigned index = execution.step();
+    if (index < prefix_) {
+        Node& node = nodes_[index];
+        if (node.enabled != execution.enabled()) return diverged;
+        const StepKind kind = execution.pending(node.slot);
+        if (node.is_new) node.kind = kind;
+        return node.kind == kind ? node.slot : diverged;
+    }
+    const Slots awake = execution.enabled() & ~child_sleep_;
+    if (awake == 0) return cut_off;
+    unsigned slot = execution.last();
+    if (slot >= slots_max || (awake & slot_bit(slot)) == 0) {
+        const Slots required = awake & ~execution.optional();
+        slot = lowest(required != 0 ? required : awake);
+    }
+    nodes_.resize(index + 1);
+    Node& node = nodes_[index];
+    node.enabled = execution.enabled();
+    node.backtrack = reduction_ == Reduction::races ? slot_bit(slot) : node.enabled;
+    node.sleep = child_sleep_;
+    node.slot = static_cast<uint8_t>(slot);
+    node.mode = 0;
+    node.kind = execution.pending(slot);
+    node.is_new = true;
+    node.choice = node.choices = 0;
+    std::copy_n(child_modes_.begin(), slots_, node.modes.begin());
+    return slot;
+}
+
+unsigned SourceDpor::choose(const Execution& execution, unsigned count) {
+    Node& node = nodes_[execution.step()];
+    if (node.choices == 0) node.choices = static_cast<uint16_t>(count);
+    return node.choice < count ? node.choice : 0;
+}
+
+void SourceDpor::stepped(const Execution& execution) {
+    const unsigned index = execution.step();
+    Node& node = nodes_[index];
+    if (index + 1 >= prefix_) {
+        node.mode |= execution.mode();
+        node.is_new = false;
+        analyse(execution, index);
+        child_sleep_ = 0;
+        const Slots asleep = reduction_ == Reduction::races ? node.sleep : 0;
+        for (Slots rest = asleep & ~slot_bit(node.slot); rest != 0; rest &= rest - 1) {
+            const unsigned slot = lowest(rest);
+            if (execution.conflicts(slot, node.modes[slot])) continue;
+            child_sleep_ |= slot_bit(slot);
+            child_modes_[slot] = node.modes[slot];
+        }
+    }
+    write_history(execution, index);
+}
+
+// Finds what happened before the step, and which of that might have happened after it.
+void SourceDpor::analyse(const Execution& execution, unsigned index) {
+    Node& node = nodes_[index];
+    const unsigned slot = node.slot;
+    auto& clock = node.clock;
+    const int previous = last_of_[slot];
+    if (previous >= 0) {
+        std::copy_n(nodes_[previous].clock.begin(), slots_, clock.begin());
+        node.sequence = nodes_[previous].sequence + 1;
+    } else {
+        std::fill_n(clock.begin(), slots_, 0);
+        node.sequence = 1;
+    }
+    const auto join = [&](int step) {
+        for (unsigned i = 0; i < slots_; ++i) {
+            clock[i] = std::max(clock[i], nodes_[step].clock[i]);
+        }
+    };
+    const int enabler = slot < execution.threads() ? execution.enabler(slot) : -1;
+    if (enabler >= 0) join(enabler);
+
+    racers_.clear();
+    for (const Touch& touch : execution.touches()) {
+        const ObjectHistory& history = objects_.at(touch.address);
+        if ((touch.how & touched_word) != 0) racers_.push_back(history.last_write);
+        if ((touch.how & touched_queue) != 0) racers_.push_back(history.last_queue);
+        if ((touch.how & touched_write) == 0) continue;
+        for (Slots rest = history.readers; rest != 0; rest &= rest - 1) {
+            racers_.push_back(history.last_read[lowest(rest)]);
+        }
+    }
+    if (racers_.size() > 1) std::ranges::sort(racers_, std::greater<>());
+    // Latest first: what happened before a later racer is no racer any more.
+    size_t races = 0;
+    for (const int step : racers_) {
+        if (step < 0) break;
+        const Node& racer = nodes_[step];
+        if (racer.slot == slot || clock[racer.slot] >= racer.sequence) continue;
+        racers_[races++] = step;
+        join(step);
+    }
+    clock[slot] = node.sequence;
+    for (size_t i = 0; i < races; ++i) {
+        const int earlier = racers_[i];
+        // A thread that rests until it is told cannot go on before who told it.
+        if (node.kind == StepKind::spin &&
+            !execution.spins_without(earlier, [this](int before, int after) {
+                return precedes(static_cast<unsigned>(before), static_cast<unsigned>(after));
+            })) {
+            continue;
+        }
+        reverse_race(static_cast<unsigned>(earlier), index);
+    }
+    node.backtrack |= execution.robbed() & ~node.sleep & node.enabled;
+}
+
+// Makes sure that something is explored in which `later` comes before `earlier`: what does not
+// depend on `earlier`, then `later`. Any thread that can begin that will do.
+void SourceDpor::reverse_race(unsigned earlier, unsigned later) {
+    Node& node = nodes_[earlier];
+    Slots seen = 0;
+    Slots initials = 0;
+    std::array<uint32_t, slots_max> first;
+    for (unsigned step = earlier + 1; step <= later; ++step) {
+        const Node& it = nodes_[step];
+        const Slots bit = slot_bit(it.slot);
+        if ((seen & bit) != 0) continue;
+        if (step != later && precedes(earlier, step)) continue;
+        bool begins = true;
+        for (Slots rest = initials; rest != 0; rest &= rest - 1) {
+            if (it.clock[lowest(rest)] >= first[lowest(rest)]) begins = false;
+        }
+        seen |= bit;
+        if (!begins) continue;
+        initials |= bit;
+        first[it.slot] = it.sequence;
+    }
+    if ((initials & (node.backtrack | node.sleep)) != 0) return;
+    initials &= node.enabled;
+    if (initials == 0) return;
+    const Slots wanted = slot_bit(nodes_[later].slot);
+    node.backtrack |= (initials & wanted) != 0 ? wanted : initials & (~initials + 1);
+}
+
+void SourceDpor::write_history(const Execution& execution, unsigned index) {
+    const unsigned slot = nodes_[index].slot;
+    const int step = static_cast<int>(index);
+    last_of_[slot] = step;
+    for (const Touch& touch : execution.touches()) {
+        ObjectHistory& history = objects_.at(touch.address);
+        if ((touch.how & touched_queue) != 0) history.last_queue = step;
+        if ((touch.how & touched_write) != 0) {
+            history.last_write = step;
+            history.readers = 0;
+        } else if ((touch.how & touched_word) != 0) {
+            history.readers |= slot_bit(slot);
+            history.last_read[slot] = step;
+        }
+    }
+}
+
+bool SourceDpor::next() {
+    while (!nodes_.empty()) {
+        Node& node = nodes_.back();
+        prefix_ = nodes_.size();
+        node.is_new = true;
+        if (node.choice + 1 < node.choices) {
+            ++node.choice;
+            return true;
+        }
+        node.sleep |= slot_bit(node.slot);
+        node.modes[node.slot] = node.mode;
+        const Slots rest = node.backtrack & ~node.sleep;
+        if (rest != 0) {
+            node.slot = static_cast<uint8_t>(lowest(rest));
+            node.mode = 0;
+            node.choice = node.choices = 0;
+            return true;
+        }
+        nodes_.pop_back();
+    }
+    prefix_ = 0;
+    return false;
+}
+
+uint64_t SourceDpor::signature() const {
+    uint64_t sum = 0;
+    for (const Node& node : nodes_) {
+        uint64_t hash = (uint64_t{node.slot} << 32) + node.sequence;
+        const auto mix = [&hash](uint64_t value) {
+            hash = (hash ^ value) * 0x9E3779B97F4A7C15ULL;
+            hash ^= hash >> 29;
+        };
+        mix(static_cast<uint64_t>(node.kind) * 65536 + node.choice);
+        for (unsigned i = 0; i < slots_; ++i) mix(node.clock[i]);
+        sum += hash;
+    }
+    return sum;
+}
+
+}  // namespace braidway::explore

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "explore/fiber.h"
+
+#include <cxxabi.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <utility>
+
+#include "base/check.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define BRAIDWAY_FIBERS_UNDER_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define BRAIDWAY_FIBERS_UNDER_ASAN 1
+#endif
+#endif
+#if defined(__SANITIZE_THREAD__)
+#define BRAIDWAY_FIBERS_UNDER_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define BRAIDWAY_FIBERS_UNDER_TSAN 1
+#endif
+#endif
+
+#if defined(BRAIDWAY_FIBERS_UNDER_ASAN)
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+#if defined(BRAIDWAY_FIBERS_UNDER_TSAN)
+#include <sanitizer/tsan_interface.h>
+#endif
+
+// braidway_explore_switch(&from, to): keeps what a called function must keep on the stack, its
+// pointer in `from`, and takes both back from `to`.
+// braidway_explore_begin: where a new fiber starts; there is no caller to return to.
+#if defined(__x86_64__)
+asm(R"(
+.text
+.p2align 4
+.hidden braidway_explore_switch
+.type braidway_explore_switch, @function
+braidway_explore_switch:
+    pushq %rbp
+    pushq %rbx
+    pushq %r12
+    pushq %r13
+    pushq %r14
+    pushq %r15
+    movq %rsp, (%rdi)
+    movq %rsi, %rsp
+    popq %r15
+    popq %r14
+    popq %r13
+    popq %r12
+    popq %rbx
+    popq %rbp
+    ret
+.size braidway_explore_switch, .-braidway_explore_switch
+)");
+#elif defined(__aarch64__)
+asm(R"(
+.text
+.p2align 4
+.hidden braidway_explore_switch
+.type braidway_explore_switch, %function
+braidway_explore_switch:
+    sub sp, sp, #160
+    stp x19, x20, [sp]
+    stp x21, x22, [sp, #16]
+    stp x23, x24, [sp, #32]
+    stp x25, x26, [sp, #48]
+    stp x27, x28, [sp, #64]
+    stp x29, x30, [sp, #80]
+    stp d8, d9, [sp, #96]
+    stp d10, d11, [sp, #112]
+    stp d12, d13, [sp, #128]
+    stp d14, d15, [sp, #144]
+    mov x9, sp
+    str x9, [x0]
+    mov sp, x1
+    ldp x19, x20, [sp]
+    ldp x21, x22, [sp, #16]
+    ldp x23, x24, [sp, #32]
+    ldp x25, x26, [sp, #48]
+    ldp x27, x28, [sp, #64]
+    ldp x29, x30, [sp, #80]
+    ldp d8, d9, [sp, #96]
+    ldp d10, d11, [sp, #112]
+    ldp d12, d13, [sp, #128]
+    ldp d14, d15, [sp, #144]
+    add sp, sp, #160
+    ret
+.size braidway_explore_switch, .-braidway_explore_switch
+)");
+#else
+#error "the explorer has no fiber switch for this processor yet"
+#endif
+
+extern "C" void braidway_explore_switch(void** from, void* to) asm("braidway_explore_switch");
+
+namespace braidway::explore {
+namespace {
+
+/// Of the switch under way.
+constinit thread_local Context* left = nullptr;
+constinit thread_local Context* entered = nullptr;
+
+size_t guard_size_bytes() {
+    static const size_t size = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    return size;
+}
+
+/// What <cxxabi.h> keeps for each thread of the machine: its two words, whose type it hides.
+void* exception_globals() {
+    return abi::__cxa_get_globals();
+}
+
+constexpr size_t exception_globals_bytes = 2 * sizeof(void*);
+
+}  // namespace
+
+void Context::switch_to(Context& to) {
+    void* const globals = exception_globals();
+    std::memcpy(caught_exceptions_, globals, exception_globals_bytes);
+    std::memcpy(globals, to.caught_exceptions_, exception_globals_bytes);
+    left = this;
+    entered = &to;
+#if defined(BRAIDWAY_FIBERS_UNDER_ASAN)
+    __sanitizer_start_switch_fiber(&fake_stack_, to.stack_bottom_, to.stack_size_bytes_);
+#endif
+#if defined(BRAIDWAY_FIBERS_UNDER_TSAN)
+    if (tsan_fiber_ == nullptr) tsan_fiber_ = __tsan_get_current_fiber();
+    __tsan_switch_to_fiber(to.tsan_fiber_, 0);
+#endif
+    braidway_explore_switch(&stack_pointer_, to.stack_pointer_);
+#if defined(BRAIDWAY_FIBERS_UNDER_ASAN)
+    __sanitizer_finish_switch_fiber(fake_stack_, &left->stack_bottom_, &left->stack_size_bytes_);
+#endif
+}
+
+void Context::arrive() {
+#if defined(BRAIDWAY_FIBERS_UNDER_ASAN)
+    __sanitizer_finish_switch_fiber(nullptr, &left->stack_bottom_, &left->stack_size_bytes_);
+#endif
+}
+
+Fiber::Fiber(void (*entry)(void*), void* argument) : entry_(entry), argument_(argument) {
+    memory_ = mmap(nullptr, guard_size_bytes() + stack_size_bytes, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+    CHECK(memory_ != MAP_FAILED, "there is no memory for the stack of a fiber");
+    CHECK(mprotect(memory_, guard_size_bytes(), PROT_NONE) == 0,
+          "the page below a fiber's stack cannot be protected");
+    context_.fiber_ = this;
+    context_.stack_bottom_ = static_cast<char*>(memory_) + guard_size_bytes();
+    context_.stack_size_bytes_ = stack_size_bytes;
+    restart();
+}
+
+Fiber::~Fiber() {
+#if defined(BRAIDWAY_FIBERS_UNDER_TSAN)
+    __tsan_destroy_fiber(context_.tsan_fiber_);
+#endif
+    char* const stack = static_cast<char*>(memory_) + guard_size_bytes();
+#if defined(BRAIDWAY_FIBERS_UNDER_ASAN)
+    __asan_unpoison_memory_region(stack, stack_size_bytes);
+#endif
+    munmap(stack - guard_size_bytes(), guard_size_bytes() + stack_size_bytes);
+}
+
+void Fiber::restart() {
+    char* const stack = static_cast<char*>(memory_) + guard_size_bytes();
+#if defined(BRAIDWAY_FIBERS_UNDER_ASAN)
+    // The frames that are forgotten have left their red zones.
+    __asan_unpoison_memory_region(stack, stack_size_bytes);
+    context_.fake_stack_ = nullptr;
+    context_.stack_bottom_ = stack;
+    context_.stack_size_bytes_ = stack_size_bytes;
+#endif
+#if defined(BRAIDWAY_FIBERS_UNDER_TSAN)
+    if (context_.tsan_fiber_ != nullptr) __tsan_destroy_fiber(context_.tsan_fiber_);
+    context_.tsan_fiber_ = __tsan_create_fiber(0);
+#endif
+    std::memset(context_.caught_exceptions_, 0, sizeof(context_.caught_exceptions_));
+    void** top = reinterpret_cast<void**>(stack + stack_size_bytes);
+#if defined(__x86_64__)
+    // Popped by the switch: six registers and the address to go to, at which the stack is as after
+    // a call from nowhere.
+    *--top = nullptr;
+    *--top = reinterpret_cast<void*>(&Fiber::begin);
+    for (int i = 0; i < 6; ++i) *--top = nullptr;
+#else
+    top -= 2;
+    top -= 20;
+    std::memset(top, 0, 20 * sizeof(void*));
+    top[11] = reinterpret_cast<void*>(&Fiber::begin);
+#endif
+    context_.stack_pointer_ = top;
+}
+
+void Fiber::begin() {
+    Context::arrive();
+    Fiber* const self = entered->fiber_;
+    self->entry_(self->argument_);
+    std::unreachable();
+}
+
+}  // namespace braidway::explore

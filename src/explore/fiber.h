@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// A stack of its own that one thread of the machine switches to and away from.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace braidway::explore {
+
+class Fiber;
+
+/// Where one flow of control stands while another one runs.
+///
+/// Switching saves the registers that a called function must keep, and the exceptions that are
+/// being handled; no system call. Floating-point modes and the signal mask are shared by all.
+///
+/// Threads: one.
+class Context {
+  public:
+    Context() = default;
+    Context(const Context&) = delete;
+    Context& operator=(const Context&) = delete;
+    ~Context() = default;
+
+    /// Stops here and goes on where `to` stopped. Returns when somebody switches back.
+    void switch_to(Context& to);
+
+  private:
+    friend class Fiber;
+    static void arrive();
+
+    void* stack_pointer_ = nullptr;
+    Fiber* fiber_ = nullptr;  ///< Whose this is; none for the stack of the machine's thread.
+    void* caught_exceptions_[2] = {nullptr, nullptr};
+    // For the sanitizers, who must know which stack is in use.
+    void* fake_stack_ = nullptr;
+    const void* stack_bottom_ = nullptr;
+    size_t stack_size_bytes_ = 0;
+    void* tsan_fiber_ = nullptr;
+};
+
+/// A Context with a stack and a function.
+///
+/// Shapes:  stack_size_bytes of stack below which a page faults: running over it ends the process.
+/// Errors:  no memory for the stack ends the process.
+/// Threads: one.
+class Fiber {
+  public:
+    static constexpr size_t stack_size_bytes = size_t{256} << 10;
+
+    /// `entry(argument)` runs when the fiber is first switched to; it never returns.
+    Fiber(void (*entry)(void*), void* argument);
+    ~Fiber();
+    Fiber(const Fiber&) = delete;
+    Fiber& operator=(const Fiber&) = delete;
+
+    /// Forgets where the fiber stands, without unwinding: it begins anew when switched to.
+    void restart();
+
+    Context& context() { return context_; }
+
+  private:
+    [[noreturn]] static void begin();
+
+    Context context_;
+    void* memory_;
+    void (*entry_)(void*);
+    void* argument_;
+};
+
+}  // namespace braidway::explore

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "explore/runner.h"
+
+#include "explore/replay.h"
+
+namespace braidway::explore {
+
+Outcome Runner::run_once(const Decisions& decisions, bool with_trace) {
+    Outcome outcome;
+    Replayer replayer(decisions);
+    // The second time with open eyes, see Execution::wants_restart().
+    do {
+        outcome.finding = execution_.run(replayer, with_trace ? &outcome.trace : nullptr);
+    } while (execution_.wants_restart());
+    outcome.misfit = replayer.misfit();
+    outcome.steps = execution_.steps();
+    outcome.decisions = execution_.decisions();
+    if (outcome.misfit >= 0) {
+        outcome.finding = Finding::nothing;
+    } else {
+        outcome.message = execution_.message();
+    }
+    return outcome;
+}
+
+}  // namespace braidway::explore

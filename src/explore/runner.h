@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs one named execution: what replaying and shortening a failure are made of.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "braidway/explore/explorer.h"
+#include "explore/chooser.h"
+#include "explore/execution.h"
+
+namespace braidway::explore {
+
+/// What became of one execution.
+struct Outcome {
+    Finding finding = Finding::nothing;
+    std::string message;
+    /// All that were taken, also those after the end of the given ones.
+    Decisions decisions;
+    /// The first of the given decisions that could not be taken (its thread could not go on, or the
+    /// step had fewer outcomes), or -1. The execution ended there; finding is then nothing.
+    int misfit = -1;
+    unsigned steps = 0;
+    Trace trace;  ///< When it was asked for.
+};
+
+/// Runs the program of a test as decisions say.
+///
+/// Threads: one.
+class Runner {
+  public:
+    Runner(const Options& options, const std::function<void(World&)>& setup)
+        : execution_(options, setup) {}
+
+    /// Takes `decisions`; when they are used up, the last thread goes on as long as it can, then
+    /// the first that can, and outcomes are the first. Fewer decisions are fewer switches.
+    Outcome run_once(const Decisions& decisions, bool with_trace);
+
+  private:
+    Execution execution_;
+};
+
+/// The same failure as `failing` with fewer switches: an outcome with the same finding, with its
+/// trace. `runner` runs the test.
+Outcome minimised(Runner& runner, const Outcome& failing);
+
+}  // namespace braidway::explore

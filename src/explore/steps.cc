@@ -1,0 +1,483 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the visible steps of an execution do.
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "base/check.h"
+#include "explore/execution.h"
+
+namespace braidway::explore {
+namespace {
+
+using detail::Change;
+using detail::Operation;
+
+uint64_t read_word(const void* address, uint8_t size_bytes) {
+    uint64_t bits = 0;
+    switch (size_bytes) {
+        case 1:
+            std::memcpy(&bits, address, 1);
+            break;
+        case 2:
+            std::memcpy(&bits, address, 2);
+            break;
+        case 4:
+            std::memcpy(&bits, address, 4);
+            break;
+        default:
+            std::memcpy(&bits, address, 8);
+            break;
+    }
+    return bits;
+}
+
+void write_word(const void* address, uint8_t size_bytes, uint64_t bits) {
+    // Loads are const; only operations on words that are not come here.
+    void* const word = const_cast<void*>(address);
+    switch (size_bytes) {
+        case 1:
+            std::memcpy(word, &bits, 1);
+            break;
+        case 2:
+            std::memcpy(word, &bits, 2);
+            break;
+        case 4:
+            std::memcpy(word, &bits, 4);
+            break;
+        default:
+            std::memcpy(word, &bits, 8);
+            break;
+    }
+}
+
+uint64_t changed(const Operation& operation) {
+    switch (operation.change) {
+        case Change::nothing:
+            return operation.before;
+        case Change::set:
+        case Change::compare:
+            return operation.operand;
+        case Change::add:
+            return operation.before + operation.operand;
+        case Change::subtract:
+            return operation.before - operation.operand;
+        case Change::bit_and:
+            return operation.before & operation.operand;
+        case Change::bit_or:
+            return operation.before | operation.operand;
+        case Change::bit_xor:
+            return operation.before ^ operation.operand;
+    }
+    return operation.operand;
+}
+
+uint64_t low_bytes(uint64_t bits, uint8_t size_bytes) {
+    return size_bytes == 8 ? bits : bits & ((uint64_t{1} << (8 * size_bytes)) - 1);
+}
+
+/// Reads the word, and writes it if the operation does.
+void apply(Operation& operation) {
+    operation.before = read_word(operation.address, operation.size_bytes);
+    operation.after = operation.before;
+    operation.wrote =
+        operation.change != Change::nothing &&
+        (operation.change != Change::compare || operation.before == operation.expected);
+    if (!operation.wrote) return;
+    operation.after = low_bytes(changed(operation), operation.size_bytes);
+    write_word(operation.address, operation.size_bytes, operation.after);
+}
+
+uint64_t combinations(uint64_t of, uint64_t take) {
+    uint64_t result = 1;
+    for (uint64_t i = 1; i <= take; ++i) result = result * (of - take + i) / i;
+    return result;
+}
+
+/// The `number`-th way to take `take` of the slots in `from`.
+Slots subset(Slots from, unsigned take, unsigned number) {
+    Slots taken = 0;
+    while (take > 0) {
+        const Slots lowest = from & (~from + 1);
+        from &= from - 1;
+        const uint64_t with_lowest =
+            combinations(static_cast<unsigned>(std::popcount(from)), take - 1);
+        if (number < with_lowest) {
+            taken |= lowest;
+            --take;
+        } else {
+            number -= static_cast<unsigned>(with_lowest);
+        }
+    }
+    return taken;
+}
+
+/// Outside of threads nobody else is there.
+void perform_alone(Operation& operation) {
+    switch (operation.kind) {
+        case StepKind::load:
+        case StepKind::store:
+        case StepKind::exchange:
+            apply(operation);
+            break;
+        default:
+            break;
+    }
+}
+
+}  // namespace
+
+namespace detail {
+
+void perform(Operation& operation) {
+    Execution* const execution = Execution::current();
+    if (execution == nullptr) {
+        perform_alone(operation);
+    } else {
+        execution->perform(operation);
+    }
+}
+
+}  // namespace detail
+
+template <typename Function>
+void Execution::for_each_address(const Operation& operation, Function function) {
+    if (operation.waits.empty()) {
+        function(operation.address);
+    } else {
+        for (const auto& wait : operation.waits) function(static_cast<const void*>(wait.word));
+    }
+}
+
+void Execution::perform(Operation& operation) {
+    if (running_ == outside) {
+        perform_alone(operation);
+        return;
+    }
+    Slot& me = slots_[running_];
+    me.pending = &operation;
+    me.at = At::announced;
+    if (operation.kind == StepKind::yield && running_ == last_) gave_way_ = true;
+    enabled_ |= slot_bit(running_);
+    reschedule();
+    carry_out(me, operation);
+}
+
+void Execution::carry_out(Slot& me, Operation& operation) {
+    switch (operation.kind) {
+        case StepKind::futex_sleep:
+            sleep(me, operation);
+            return;
+        case StepKind::futex_wake:
+            wake(operation);
+            break;
+        case StepKind::choice:
+            operation.after = choose(static_cast<unsigned>(operation.operand));
+            break;
+        case StepKind::fence:
+        case StepKind::yield:
+            break;
+        default:
+            access_word(me, operation);
+            break;
+    }
+    if (trace_ != nullptr) {
+        const bool is_failed_cas = operation.change == Change::compare && !operation.wrote;
+        record(me.index, is_failed_cas ? StepKind::failed_cas : operation.kind, operation);
+    }
+    finish_step(me);
+}
+
+void Execution::finish_step(Slot& me) {
+    if (options_.kills_max > 0 && me.process != nullptr) {
+        touches_.push_back({&me.process->steps, touched_word});
+    }
+    if (!runs_free_) chooser_->stepped(*this);
+    me.enabler = -1;
+}
+
+void Execution::access_word(Slot& me, Operation& operation) {
+    apply(operation);
+    uint8_t how = touched_word;
+    if (operation.wrote) how |= touched_write;
+    touch(operation.address, how);
+    if (!watches_reads_) return;
+    if (operation.wrote) {
+        tell_readers(operation.address);
+    } else {
+        note_read(me, operation.address);
+    }
+}
+
+unsigned Execution::choose(unsigned count) {
+    if (count <= 1 || runs_free_) return 0;
+    const unsigned choice = chooser_->choose(*this, count);
+    decisions_.back().choice = static_cast<uint16_t>(choice);
+    return choice;
+}
+
+// --- futex
+
+void Execution::sleep(Slot& me, Operation& operation) {
+    bool is_changed = false;
+    if (operation.waits.empty()) {
+        operation.before = read_word(operation.address, operation.size_bytes);
+        is_changed = operation.before != low_bytes(operation.expected, operation.size_bytes);
+    } else {
+        operation.address = operation.waits[0].word;
+        for (const auto& wait : operation.waits) {
+            is_changed |= read_word(wait.word, sizeof(uint32_t)) != wait.expected;
+        }
+    }
+    for_each_address(operation, [&](const void* address) {
+        touch(address, is_changed ? touched_word : touched_word | touched_queue);
+        if (watches_reads_) note_read(me, address);
+    });
+    if (is_changed) {
+        operation.outcome = sync::FutexOutcome::changed;
+        if (trace_ != nullptr) record(me.index, StepKind::futex_sleep, operation);
+        finish_step(me);
+        return;
+    }
+    operation.outcome = sync::FutexOutcome::woken;
+    bool may_return = operation.timed;
+    if (options_.spurious_wakes_max > 0) {
+        const unsigned choice = spurious_left_ > 0 ? choose(3) : 0;
+        touches_.push_back({&spurious_left_, touched_word});
+        if (choice != 0) {
+            --spurious_left_;
+            touches_.back().how |= touched_write;
+            mode_ |= mode_extra;
+            operation.timed = false;
+            may_return = true;
+            if (choice == 2) operation.outcome = sync::FutexOutcome::interrupted;
+        }
+    }
+    if (trace_ != nullptr) record(me.index, StepKind::futex_sleep, operation);
+    me.at = At::asleep;
+    asleep_ |= slot_bit(me.index);
+    if (may_return) enabled_ |= slot_bit(me.index);
+    gave_way_ = true;
+    finish_step(me);
+    reschedule();
+    if (me.at == At::asleep) {
+        return_from_sleep(me, operation);
+    } else if (trace_ != nullptr) {
+        record(me.index, StepKind::futex_return, operation);
+    }
+}
+
+// A step of its own: nobody woke it.
+void Execution::return_from_sleep(Slot& me, Operation& operation) {
+    if (operation.timed) operation.outcome = sync::FutexOutcome::timed_out;
+    asleep_ &= ~slot_bit(me.index);
+    me.at = At::announced;
+    for_each_address(operation, [&](const void* address) { touch(address, touched_queue); });
+    if (trace_ != nullptr) record(me.index, StepKind::futex_return, operation);
+    finish_step(me);
+}
+
+void Execution::wake(Operation& operation) {
+    touch(operation.address, touched_queue);
+    Slots waiters = 0;
+    for (Slots rest = asleep_; rest != 0; rest &= rest - 1) {
+        const unsigned slot = static_cast<unsigned>(std::countr_zero(rest));
+        for_each_address(*slots_[slot].pending, [&](const void* address) {
+            if (address == operation.address) waiters |= slot_bit(slot);
+        });
+    }
+    const unsigned found = static_cast<unsigned>(std::popcount(waiters));
+    const unsigned count = static_cast<unsigned>(std::min<uint64_t>(found, operation.operand));
+    operation.after = count;
+    if (count == 0) return;
+    if (count < found) {
+        const uint64_t ways = combinations(found, count);
+        CHECK(ways <= UINT16_MAX, "too many ways to choose whom a wake wakes");
+        waiters = subset(waiters, count, choose(static_cast<unsigned>(ways)));
+    }
+    for (; waiters != 0; waiters &= waiters - 1) {
+        wake_slot(static_cast<unsigned>(std::countr_zero(waiters)), operation.address);
+    }
+}
+
+void Execution::wake_slot(unsigned slot, const void* address) {
+    Slot& sleeper = slots_[slot];
+    Operation& operation = *sleeper.pending;
+    asleep_ &= ~slot_bit(slot);
+    robbed_ |= enabled_ & slot_bit(slot);
+    enabled_ &= ~slot_bit(slot);
+    unprimed_ |= slot_bit(slot);
+    sleeper.at = At::announced;
+    sleeper.enabler = static_cast<int>(step_);
+    operation.outcome = sync::FutexOutcome::woken;
+    for (size_t i = 0; i < operation.waits.size(); ++i) {
+        if (operation.waits[i].word == address) {
+            operation.index = static_cast<unsigned>(i);
+        } else {
+            touch(operation.waits[i].word, touched_queue);
+        }
+    }
+}
+
+// --- rests
+
+void Execution::note_read(Slot& me, const void* address) {
+    for (const Read& read : me.reads) {
+        if (read.address == address) return;
+    }
+    me.reads.push_back({address, 0, -1});
+}
+
+void Execution::tell_readers(const void* address) {
+    for (unsigned slot = 0; slot < threads_; ++slot) {
+        if (slot == last_) continue;
+        for (Read& read : slots_[slot].reads) {
+            if (read.address != address) continue;
+            ++read.writes;
+            read.last_write = static_cast<int>(step_);
+            if ((resting_ & slot_bit(slot)) != 0) {
+                resting_ &= ~slot_bit(slot);
+                enabled_ |= slot_bit(slot);
+                slots_[slot].at = At::announced;
+            }
+        }
+    }
+}
+
+void Execution::rest() {
+    if (running_ == outside) return;
+    if (!watches_reads_) {
+        // What the threads read so far was not noted: start over, with open eyes.
+        watches_reads_ = wants_restart_ = true;
+        cut_off_ = true;
+        fail("");
+    }
+    Slot& me = slots_[running_];
+    Operation operation;
+    operation.kind = StepKind::spin;
+    me.pending = &operation;
+    if (running_ == last_) gave_way_ = true;
+    const bool goes_on = std::ranges::any_of(me.reads, [](const Read& r) { return r.writes > 0; });
+    me.at = goes_on ? At::announced : At::resting;
+    (goes_on ? enabled_ : resting_) |= slot_bit(running_);
+    reschedule();
+    go_on_spinning(me);
+}
+
+void Execution::go_on_spinning(Slot& me) {
+    for (const Read& read : me.reads) touch(read.address, touched_word);
+    if (trace_ != nullptr) record(me.index, StepKind::spin, *me.pending);
+    finish_step(me);
+    me.reads.clear();
+}
+
+// --- kills
+
+void Execution::kill(unsigned slot) {
+    Process& process = processes_[slot - threads_];
+    process.spent = true;
+    touch(&process.steps, touched_word | touched_write);
+    if (!in_endgame_) {
+        mode_ |= mode_extra;
+        touch(&process.killed, touched_word | touched_write);
+        if (options_.kills_max < processes_count_) {
+            touch(&kills_left_, touched_word | touched_write);
+        }
+        if (--kills_left_ == 0) {
+            robbed_ |= enabled_ & optional_;
+            enabled_ &= ~optional_;
+        }
+        process.killed = 1;
+        if (watches_reads_) tell_readers(&process.killed);
+        robbed_ |= enabled_ & process.threads;
+        for (Slots rest = process.threads; rest != 0; rest &= rest - 1) {
+            Slot& dead = slots_[std::countr_zero(rest)];
+            if (dead.at == At::asleep) {
+                for_each_address(*dead.pending,
+                                 [&](const void* address) { touch(address, touched_queue); });
+            }
+            dead.at = At::killed;
+            if (trace_ != nullptr) record(dead.index, StepKind::killed, {});
+        }
+        enabled_ &= ~process.threads;
+        asleep_ &= ~process.threads;
+        resting_ &= ~process.threads;
+        process.threads = 0;
+    }
+    chooser_->stepped(*this);
+}
+
+bool Execution::process_killed(unsigned number) {
+    for (unsigned i = 0; i < processes_count_; ++i) {
+        if (processes_[i].number != number) continue;
+        Operation operation;
+        operation.kind = StepKind::load;
+        operation.size_bytes = sizeof(uint32_t);
+        operation.address = &processes_[i].killed;
+        perform(operation);
+        return operation.before != 0;
+    }
+    return false;
+}
+
+// --- dependence
+
+StepKind Execution::pending(unsigned slot) const {
+    if (slot >= threads_) return StepKind::killed;
+    return slots_[slot].at == At::asleep ? StepKind::futex_return : slots_[slot].pending->kind;
+}
+
+template <typename Function>
+void Execution::visit_touches(unsigned slot, uint8_t mode, Function function) const {
+    if (slot >= threads_) {
+        const Process& process = processes_[slot - threads_];
+        function(&process.steps, uint8_t{touched_word | touched_write});
+        if ((mode & mode_extra) == 0) return;
+        function(&process.killed, uint8_t{touched_word | touched_write});
+        if (options_.kills_max < processes_count_) {
+            function(&kills_left_, uint8_t{touched_word | touched_write});
+        }
+        for (Slots rest = process.threads & asleep_; rest != 0; rest &= rest - 1) {
+            for_each_address(*slots_[std::countr_zero(rest)].pending, [&](const void* address) {
+                function(address, uint8_t{touched_queue});
+            });
+        }
+        return;
+    }
+    const Slot& it = slots_[slot];
+    if (options_.kills_max > 0 && it.process != nullptr) {
+        function(&it.process->steps, uint8_t{touched_word});
+    }
+    const Operation& operation = *it.pending;
+    const uint8_t how = mode & (touched_word | touched_write | touched_queue);
+    if (operation.kind == StepKind::spin) {
+        for (const Read& read : it.reads) function(read.address, uint8_t{touched_word});
+        return;
+    }
+    for_each_address(operation, [&](const void* address) { function(address, how); });
+    if (it.at == At::asleep) return;
+    if (operation.kind == StepKind::futex_sleep && options_.spurious_wakes_max > 0 &&
+        (mode & touched_queue) != 0) {
+        const bool wrote = (mode & mode_extra) != 0;
+        function(&spurious_left_, uint8_t(wrote ? touched_word | touched_write : touched_word));
+    }
+    if (operation.kind != StepKind::futex_wake) return;
+    for (Slots rest = asleep_; rest != 0; rest &= rest - 1) {
+        const Operation& sleeper = *slots_[std::countr_zero(rest)].pending;
+        const auto is_here = [&](const auto& wait) { return wait.word == operation.address; };
+        if (!std::ranges::any_of(sleeper.waits, is_here)) continue;
+        for (const auto& wait : sleeper.waits) function(wait.word, uint8_t{touched_queue});
+    }
+}
+
+bool Execution::conflicts(unsigned slot, uint8_t mode) const {
+    bool found = false;
+    visit_touches(slot, mode, [&](const void* address, uint8_t how) {
+        for (const Touch& touch : touches_) {
+            found |= touch.address == address && clash(touch.how, how);
+        }
+    });
+    return found;
+}
+
+}  // namespace braidway::explore
