@@ -49,6 +49,23 @@ int private_flag(FutexScope scope) {
     return scope == FutexScope::process_private ? FUTEX_PRIVATE_FLAG : 0;
 }
 
+Deadline poll_pause_from_now(Deadline::Clock clock) {
+    const std::chrono::nanoseconds pause(poll_pause_ns);
+    if (clock != Deadline::Clock::realtime) return Deadline::after(pause);
+    return std::chrono::sys_time<std::chrono::nanoseconds>(wall_clock_now() + pause);
+}
+
+/// What futex_wait_any() does where the kernel has no futex_waitv: it looks at one word for a
+/// while.
+FutexAnyOutcome poll_first(const FutexWait<std::atomic<uint32_t>>& wait, const Deadline& deadline) {
+    const Deadline soon = poll_pause_from_now(deadline.clock());
+    const bool is_last = !deadline.is_never() && deadline.nanoseconds() <= soon.nanoseconds();
+    const FutexOutcome outcome =
+        futex_wait(*wait.word, wait.expected, wait.scope, is_last ? deadline : soon);
+    if (outcome == FutexOutcome::timed_out && !is_last) return {FutexOutcome::woken, 0};
+    return {outcome, 0};
+}
+
 }  // namespace
 
 FutexOutcome futex_wait(const std::atomic<uint32_t>& word, uint32_t expected, FutexScope scope,
@@ -65,6 +82,7 @@ FutexOutcome futex_wait(const std::atomic<uint32_t>& word, uint32_t expected, Fu
 }
 
 unsigned futex_wake(const std::atomic<uint32_t>* word, unsigned count, FutexScope scope) {
+    if (count == 0) return 0;  // The kernel would wake one.
     const int errno_before = errno;
     const int most = static_cast<int>(std::min<unsigned>(count, INT_MAX));
     const long result =
@@ -93,15 +111,7 @@ FutexAnyOutcome futex_wait_any(std::span<const FutexWait<std::atomic<uint32_t>>>
                                 kernel_time(deadline, space), clock);
     const int error = result >= 0 ? 0 : errno;
     errno = errno_before;
-    if (error == ENOSYS) {
-        const Deadline soon = Deadline::after(std::chrono::nanoseconds(poll_pause_ns));
-        const FutexOutcome first = futex_wait(*waits[0].word, waits[0].expected, waits[0].scope,
-                                              deadline.clock() == Deadline::Clock::monotonic &&
-                                                      deadline.nanoseconds() < soon.nanoseconds()
-                                                  ? deadline
-                                                  : soon);
-        return {first == FutexOutcome::timed_out ? FutexOutcome::woken : first, 0};
-    }
+    if (error == ENOSYS) return poll_first(waits[0], deadline);
     if (error != 0) return {outcome_of(error), 0};
     return {FutexOutcome::woken, static_cast<unsigned>(result)};
 }

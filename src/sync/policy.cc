@@ -12,7 +12,7 @@ namespace {
 // About 2 us: a hand-over between two processors takes less, a sleep and a wake-up take 12 us.
 constexpr unsigned spin_turns_with_company = 100;
 
-unsigned spin_turns_here() {
+unsigned spin_turns_of_process() noexcept {
     cpu_set_t usable;
     CPU_ZERO(&usable);
     // More processors than the set has bits: it is not filled in, and there is company.
@@ -20,11 +20,14 @@ unsigned spin_turns_here() {
     return spin_turns_with_company;
 }
 
+// Asked when the program is loaded: later this thread may have bound itself to one processor, and
+// that says nothing about the others. Until then nobody spins, which is right for one thread.
+const unsigned spin_turns_found = spin_turns_of_process();
+
 }  // namespace
 
 unsigned SystemPolicy::spin_turns() noexcept {
-    static const unsigned turns = spin_turns_here();
-    return turns;
+    return spin_turns_found;
 }
 
 void SystemPolicy::spin_wait() noexcept {

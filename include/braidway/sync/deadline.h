@@ -31,6 +31,15 @@ class Deadline {
     template <typename Duration>
     constexpr Deadline(const std::chrono::time_point<std::chrono::system_clock, Duration>& time)
         : Deadline(Clock::realtime, nanoseconds(time.time_since_epoch())) {}
+    /// No other clock: the kernel cannot wait for it, and to convert it here would go wrong unseen
+    /// when that clock is set.
+    template <typename OtherClock, typename Duration>
+    constexpr Deadline(const std::chrono::time_point<OtherClock, Duration>&)
+        : Deadline(Clock::none, 0) {
+        static_assert(sizeof(OtherClock) == 0,
+                      "A Deadline is a time of std::chrono::steady_clock or system_clock; for "
+                      "another clock write Deadline::after(time - YourClock::now()).");
+    }
 
     /// `duration` from now on the monotonic clock; nothing or less has passed already.
     template <typename Rep, typename Period>

@@ -50,7 +50,7 @@ struct SystemPolicy {
     }
 
     /// How often a waiter looks again before it sleeps: a hand-over between running threads takes
-    /// less than a sleep. 0 where the process may use one processor only.
+    /// less than a sleep. 0 where the program was started on one processor only.
     static unsigned spin_turns() noexcept;
 
     /// Between two looks of a bounded spin.
