@@ -100,7 +100,9 @@ class BRAIDWAY_CAPABILITY("mutex") BasicMutex {
 
 /// Where threads wait for a state that a mutex guards.
 ///
-/// It may be destroyed as soon as every waiter was notified.
+/// It may be destroyed when nobody is in wait() any more. That everybody was notified is not
+/// enough, unlike for std::condition_variable: who was notified on the way to sleep still looks at
+/// the word once, and would sleep if a new one stood there with the same value.
 ///
 /// Shapes:  4 bytes. The lowest bit says that somebody may sleep, the others count notifications; a
 ///          waiter would miss one only if 2^31 came between its look and its sleep.

@@ -14,7 +14,8 @@
 // `sleeping` says that somebody may sleep on the word: the head, the upgrader, or readers with a
 // place. Whoever changes the word so that one of them may go on wakes all of them. Writers and the
 // upgradable reader clear the bit in the step in which they leave; a reader leaves by subtraction
-// and cannot, so the writer whom it let in clears it.
+// and cannot, so the head clears it when it enters: the upgrader and readers with a place would
+// have kept it out.
 #pragma once
 
 #include <atomic>
@@ -119,9 +120,10 @@ class RwQueue {
 
     bool try_upgrade() {
         uint32_t word = word_.load(std::memory_order_relaxed);
-        while (RwWord::readers_of(word) == 0) {
+        while (true) {
             if ((word & RwWord::upgradable) == 0)
                 not_held("an upgrade by who is no upgradable reader");
+            if (RwWord::readers_of(word) != 0) return false;
             const uint32_t after =
                 (word & ~(RwWord::upgradable | RwWord::upgrading)) | RwWord::writer;
             if (word_.compare_exchange_weak(word, after, std::memory_order_acquire,
@@ -129,7 +131,6 @@ class RwQueue {
                 return true;
             }
         }
-        return false;
     }
     bool upgrade(const Deadline& deadline) {
         word_.fetch_or(RwWord::upgrading, std::memory_order_relaxed);
@@ -301,10 +302,9 @@ class RwQueue {
             last_in = last_in->next;
             gain += RwWord::reader;
         }
-        const bool empties = last_in == last_;
-        uint32_t gone = empties ? RwWord::waiting : 0;
-        // A writer comes in when nobody is inside: nobody else sleeps on the word.
-        if (self.mode == LockMode::exclusive) gone |= RwWord::sleeping;
+        // Nobody else sleeps on the word when the head may enter. Left behind, the bit would cost
+        // the last reader a wake for nobody, again and again until a writer comes.
+        const uint32_t gone = RwWord::sleeping | (last_in == last_ ? RwWord::waiting : 0);
         uint32_t word = word_.load(std::memory_order_relaxed);
         do {
             if (!RwWord::admits(word, self.mode)) {
