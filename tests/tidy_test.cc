@@ -34,7 +34,7 @@ bool is_ours(const std::string& path) {
 std::vector<SourceFile> read_repository() {
     const std::filesystem::path root = BRAIDWAY_SOURCE_DIR;
     std::vector<SourceFile> files;
-    for (const char* folder : {"src", "tests", "fuzz", "bench", "cmake"})
+    for (const char* folder : {"src", "include", "tests", "fuzz", "bench", "cmake"})
         for (const auto& entry : std::filesystem::recursive_directory_iterator(root / folder)) {
             const std::string path = entry.path().lexically_relative(root);
             if (entry.is_regular_file() && is_ours(path))
@@ -66,6 +66,10 @@ TEST(House, RoomsIncludeOnlyWhatTheirFloorAllows) {
         parse_floors(read_text(std::filesystem::path(BRAIDWAY_SOURCE_DIR) / "docs/floors.txt"));
     ASSERT_GE(floors.size(), 13u);
     expect_clean([&](const SourceFile& file) { return wrong_floor(file, floors); });
+}
+
+TEST(House, PublicHeadersNeedNoSources) {
+    expect_clean(public_header_needs_sources);
 }
 
 TEST(House, UnitsIncludeTheirOwnHeaderFirst) {
@@ -158,6 +162,18 @@ TEST(Scan, FindsFunctionsAndTypes) {
     EXPECT_EQ(spans[3].last_line, 18u);
 }
 
+TEST(Scan, TakesAClassWithAttributesForAClass) {
+    const auto spans = spans_of(
+        "template <typename P>\nclass LOCK(\" \") A {\n    void f() LOCK() {\n        g();\n    }\n"
+        "};\nstruct B {\n    TEST(int) {}\n};\n");
+    ASSERT_EQ(spans.size(), 4u);
+    EXPECT_EQ(spans[0].kind, Span::Kind::function);
+    EXPECT_TRUE(spans[0].in_type);
+    EXPECT_EQ(spans[1].kind, Span::Kind::type);
+    EXPECT_EQ(spans[2].kind, Span::Kind::function);
+    EXPECT_EQ(spans[3].kind, Span::Kind::type);
+}
+
 TEST(Rules, FloorsAreKept) {
     const Floors floors =
         parse_floors("# comment\n0  base\n3  block  loop\n4  path  block\n2 loop\n");
@@ -172,8 +188,42 @@ TEST(Rules, FloorsAreKept) {
     EXPECT_EQ(wrong_floor(unknown, floors).size(), 1u);
 }
 
+TEST(Rules, PublicHeadersBelongToARoom) {
+    const Floors floors = parse_floors("0  base\n1  sync\n1 wire\n2  loop  sync\n");
+    const auto count = [&](std::string_view path, std::string_view include) {
+        return wrong_floor({std::string(path), "#include \"" + std::string(include) + "\"\n"},
+                           floors)
+            .size();
+    };
+    EXPECT_EQ(count("src/loop/a.h", "braidway/sync/b.h"), 0u);
+    EXPECT_EQ(count("src/wire/a.h", "braidway/sync/b.h"), 1u);
+    EXPECT_EQ(count("src/loop/a.h", "braidway/attic/b.h"), 1u);
+    EXPECT_EQ(count("src/loop/a.h", "braidway/b.h"), 1u);
+    EXPECT_EQ(count("include/braidway/loop/a.h", "braidway/sync/b.h"), 0u);
+    EXPECT_EQ(count("include/braidway/wire/a.h", "braidway/sync/b.h"), 1u);
+    EXPECT_EQ(count("include/braidway/attic/a.h", "braidway/sync/b.h"), 1u);
+}
+
+TEST(Rules, PublicHeadersIncludeOnlyWhatIsInstalledWithThem) {
+    const auto count = [](std::string_view path, std::string_view include) {
+        return lines_with(path, "#include " + std::string(include) + "\n",
+                          public_header_needs_sources)
+            .size();
+    };
+    constexpr std::string_view here = "include/braidway/sync/a.h";
+    EXPECT_EQ(count(here, "\"braidway/sync/b.h\""), 0u);
+    EXPECT_EQ(count(here, "<atomic>"), 0u);
+    EXPECT_EQ(count(here, "<sys/types.h>"), 0u);
+    EXPECT_EQ(count(here, "\"base/check.h\""), 1u);
+    EXPECT_EQ(count(here, "\"sync/mailbox.h\""), 1u);
+    EXPECT_EQ(count(here, "<fmt/format.h>"), 1u);
+    EXPECT_EQ(count("src/sync/a.h", "\"base/check.h\""), 0u);
+}
+
 TEST(Rules, OwnHeaderComesFirst) {
-    const std::vector<SourceFile> all{{"src/a/b.h", ""}};
+    const std::vector<SourceFile> all{{"src/a/b.h", ""}, {"include/braidway/a/c.h", ""}};
+    EXPECT_EQ(own_header_not_first({"src/a/c.cc", "#include \"a/b.h\"\n"}, all).size(), 1u);
+    EXPECT_TRUE(own_header_not_first({"src/a/c.cc", "#include \"braidway/a/c.h\"\n"}, all).empty());
     EXPECT_EQ(
         own_header_not_first({"src/a/b.cc", "#include <map>\n#include \"a/b.h\"\n"}, all).size(),
         1u);
@@ -216,6 +266,10 @@ TEST(Rules, BannedCallsAreFoundAndTheirLikesAreNot) {
     EXPECT_EQ(count("src/memory/a.cc", "auto* a = new int;"), 0u);
     EXPECT_EQ(count("src/map/a.cc", "return std::unique_ptr<A>(new A(1));"), 0u);
     EXPECT_EQ(count("src/map/a.cc", "unique_ptr<A> b; return std::span(new A(1));"), 1u);
+    EXPECT_EQ(count("src/map/a.cc", "auto* a = ::new (place) A(1);"), 0u);
+    EXPECT_EQ(count("src/map/a.cc", "auto* a = new (place) A(1); ::new A(1);"), 2u);
+    EXPECT_EQ(count("include/braidway/map/a.h", "auto* a = new A(1);"), 1u);
+    EXPECT_EQ(count("include/braidway/memory/a.h", "auto* a = new A(1);"), 0u);
     EXPECT_EQ(count("src/map/a.cc", "auto* a = malloc(4);"), 1u);
     EXPECT_EQ(count("src/map/a.cc", "co_await b();"), 1u);
     EXPECT_EQ(count("src/map/a.cc", "std::this_thread::sleep_for(1s);"), 1u);
@@ -248,12 +302,16 @@ TEST(Rules, FilesNameTheirLicense) {
     EXPECT_EQ(lines_with("a.cc", "\n// " + license, missing_license).size(), 1u);
     EXPECT_TRUE(lines_with("a.cc", "// " + license, missing_license).empty());
     EXPECT_TRUE(lines_with("dev", "#!/bin/sh\n# " + license, missing_license).empty());
+    EXPECT_TRUE(
+        lines_with("a.h", "/* SPDX-License-Identifier: Apache-2.0 */\n", missing_license).empty());
 }
 
 TEST(Rules, HeadersHaveTheirForm) {
     EXPECT_EQ(lines_with("a.h", "// license\n#pragma once\n", header_form).size(), 1u);
     EXPECT_EQ(lines_with("a.h", "// license\n// What.\n", header_form).size(), 1u);
     EXPECT_TRUE(lines_with("a.h", "// license\n// What.\n#pragma once\n", header_form).empty());
+    EXPECT_EQ(lines_with("include/braidway/sync/a.h", "// license\n", header_form).size(), 2u);
+    EXPECT_TRUE(lines_with("include/braidway/c_header.h", "/* license */\n", header_form).empty());
 }
 
 TEST(Rules, PublicTypesAreExplained) {
@@ -265,6 +323,9 @@ TEST(Rules, PublicTypesAreExplained) {
     EXPECT_EQ(count("namespace a {\n/// What.\ntemplate <typename T>\nclass B {\n"
                     "    struct Inner {\n    };\n};\nclass Later;\n}\n"),
               0u);
+    EXPECT_EQ(lines_with("include/braidway/a/b.h", "struct B {\n};\n", public_type_without_comment)
+                  .size(),
+              1u);
 }
 
 TEST(Rules, UnitsHaveTests) {
@@ -277,6 +338,10 @@ TEST(Rules, UnitsHaveTests) {
     EXPECT_EQ(units_without_test(all, exempt).size(), 1u) << "a needless exemption";
     const std::array gone{Exemption{"src/a/gone.cc", "why"}, exempt[1]};
     EXPECT_EQ(units_without_test(all, gone).size(), 1u) << "an exemption for nothing";
+    all = {{"include/braidway/a/b.h", code}};
+    EXPECT_EQ(units_without_test(all, {}).size(), 1u);
+    all.push_back({"tests/a/b_test.cc", ""});
+    EXPECT_TRUE(units_without_test(all, {}).empty());
 }
 
 TEST(Rules, HeadersAreIncludedBySomebodyElse) {
@@ -289,6 +354,12 @@ TEST(Rules, HeadersAreIncludedBySomebodyElse) {
     all.push_back({"src/c/d.cc", "#include \"a/b.h\"\n"});
     EXPECT_TRUE(headers_nobody_includes(all, {}).empty());
     EXPECT_EQ(headers_nobody_includes(all, exempt).size(), 1u);
+    all = {{"include/braidway/a/b.h", ""},
+           {"src/a/b.cc", "#include \"braidway/a/b.h\"\n"},
+           {"src/c/d.cc", "#include \"a/b.h\"\n"}};
+    EXPECT_EQ(headers_nobody_includes(all, {}).size(), 1u);
+    all.push_back({"docs/examples/e.cc", "#include \"braidway/a/b.h\"\n"});
+    EXPECT_TRUE(headers_nobody_includes(all, {}).empty());
 }
 
 TEST(Rules, SourcesAreListed) {

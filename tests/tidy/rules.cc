@@ -20,17 +20,32 @@ bool is_source(std::string_view path) {
     return path.ends_with(".cc");
 }
 
+constexpr std::string_view public_root = "include/braidway/";
+
+/// Public headers have a folder for each room. What lies beside the folders is C, and is read by
+/// no rule of C++.
+bool is_public_header(std::string_view path) {
+    return is_header(path) && path.starts_with(public_root) &&
+           path.find('/', public_root.size()) != std::string_view::npos;
+}
+
 std::string_view without_suffix(std::string_view path) {
     return path.substr(0, path.rfind('.'));
 }
 
-/// The room of "src/room/unit.h", or nothing.
+/// The room of "src/room/unit.h" and of "include/braidway/room/unit.h", or nothing.
 std::optional<std::string_view> room_of(std::string_view path) {
-    if (!path.starts_with("src/")) return std::nullopt;
-    path.remove_prefix(4);
+    if (!path.starts_with("src/") && !is_public_header(path)) return std::nullopt;
+    path.remove_prefix(path.starts_with("src/") ? 4 : public_root.size());
     const size_t slash = path.find('/');
     if (slash == std::string_view::npos) return std::nullopt;
     return path.substr(0, slash);
+}
+
+/// "room/unit" of "src/room/unit.h" and of "include/braidway/room/unit.h".
+std::string unit_of(std::string_view path) {
+    const std::string_view root = path.starts_with("src/") ? "src/" : public_root;
+    return std::string(without_suffix(path).substr(root.size()));
 }
 
 struct Include {
@@ -51,6 +66,11 @@ std::vector<Include> includes_of(std::string_view text) {
         found.push_back({at + 1, line.substr(1, end - 1), line.front() == '"'});
     }
     return found;
+}
+
+/// The file that `#include "path"` means: public headers lie in include/, all others in src/.
+std::string included_file(std::string_view path) {
+    return (path.starts_with("braidway/") ? "include/" : "src/") + std::string(path);
 }
 
 const SourceFile* find(std::span<const SourceFile> all, std::string_view path) {
@@ -108,13 +128,12 @@ Findings wrong_floor(const SourceFile& file, const Floors& floors) {
                      "' has no line in docs/floors.txt; add one that says what it may include"}};
     for (const Include& include : includes_of(file.text)) {
         if (!include.quoted) continue;
-        const size_t slash = include.path.find('/');
-        const std::string other(include.path.substr(0, slash));
-        if (slash == std::string_view::npos || !floors.contains(other)) {
+        const std::string other(room_of(included_file(include.path)).value_or(""));
+        if (!floors.contains(other)) {
             findings.push_back({file.path, include.line,
                                 "includes \"" + std::string(include.path) +
-                                    "\"; write the path from src/ (\"room/unit.h\"), and <...> for "
-                                    "what is not ours"});
+                                    "\"; write the path from src/ (\"room/unit.h\") or include/ "
+                                    "(\"braidway/room/unit.h\"), and <...> for what is not ours"});
         } else if (!row->second.contains(other)) {
             findings.push_back({file.path, include.line,
                                 "'" + row->first + "' may not include '" + other +
@@ -126,15 +145,36 @@ Findings wrong_floor(const SourceFile& file, const Floors& floors) {
     return findings;
 }
 
+Findings public_header_needs_sources(const SourceFile& file) {
+    static constexpr std::array<std::string_view, 3> system_folders{"linux/", "sys/", "asm/"};
+    if (!is_public_header(file.path)) return {};
+    Findings findings;
+    for (const Include& include : includes_of(file.text)) {
+        const bool by_system = include.path.find('/') == std::string_view::npos ||
+                               std::ranges::any_of(system_folders, [&](std::string_view folder) {
+                                   return include.path.starts_with(folder);
+                               });
+        if (include.quoted ? include.path.starts_with("braidway/") : by_system) continue;
+        findings.push_back({file.path, include.line,
+                            "includes '" + std::string(include.path) +
+                                "', which is not installed with it; a public header includes "
+                                "\"braidway/...\" and <...> of the system only. Declare here what "
+                                "it needs and define it in src/"});
+    }
+    return findings;
+}
+
 Findings own_header_not_first(const SourceFile& file, std::span<const SourceFile> all) {
     if (!is_source(file.path) || !file.path.starts_with("src/")) return {};
-    const std::string header = std::string(without_suffix(file.path)) + ".h";
-    if (find(all, header) == nullptr) return {};
+    const std::string unit(without_suffix(file.path).substr(4));
+    std::string header = unit + ".h";
+    if (find(all, included_file(header)) == nullptr) header = "braidway/" + header;
+    if (find(all, included_file(header)) == nullptr) return {};
     const auto includes = includes_of(file.text);
-    if (!includes.empty() && "src/" + std::string(includes.front().path) == header) return {};
-    return {{file.path, includes.empty() ? 0 : includes.front().line,
-             "include \"" + header.substr(4) +
-                 "\" first, so that this file proves that its header is complete"}};
+    if (!includes.empty() && includes.front().path == header) return {};
+    return {
+        {file.path, includes.empty() ? 0 : includes.front().line,
+         "include \"" + header + "\" first, so that this file proves that its header is complete"}};
 }
 
 Findings long_functions(const SourceFile& file, std::span<const LongFunction> known) {
@@ -213,7 +253,9 @@ Findings missing_license(const SourceFile& file) {
     static constexpr std::string_view license = "SPDX-License-Identifier: Apache-2.0";
     const auto lines = lines_of(file.text);
     const size_t first = !lines.empty() && lines[0].starts_with("#!") ? 1 : 0;
-    if (lines.size() > first && lines[first].ends_with(license)) return {};
+    std::string_view line = lines.size() > first ? lines[first] : "";
+    if (line.ends_with(" */")) line.remove_suffix(3);
+    if (line.ends_with(license)) return {};
     return {{file.path, first + 1,
              "begin the file with a comment `" + std::string(license) +
                  "` (after the #! line where there is one)"}};
@@ -221,6 +263,7 @@ Findings missing_license(const SourceFile& file) {
 
 Findings header_form(const SourceFile& file) {
     if (!is_header(file.path)) return {};
+    if (file.path.starts_with(public_root) && !is_public_header(file.path)) return {};
     Findings findings;
     const auto lines = lines_of(file.text);
     if (lines.size() < 2 || !lines[1].starts_with("// "))
@@ -231,7 +274,7 @@ Findings header_form(const SourceFile& file) {
 }
 
 Findings public_type_without_comment(const SourceFile& file) {
-    if (!is_header(file.path) || !file.path.starts_with("src/")) return {};
+    if (!is_header(file.path) || !room_of(file.path)) return {};
     Findings findings;
     const SplitText halves = split(file.text);
     const auto lines = lines_of(file.text);
@@ -250,12 +293,12 @@ Findings public_type_without_comment(const SourceFile& file) {
 Findings units_without_test(std::span<const SourceFile> all, std::span<const Exemption> exempt) {
     Findings findings;
     for (const SourceFile& file : all) {
-        if (!file.path.starts_with("src/")) continue;
-        const std::string stem(without_suffix(file.path));
-        const bool beside_source = find(all, stem + ".cc") != nullptr;
+        if (!room_of(file.path)) continue;
+        const std::string unit = unit_of(file.path);
+        const bool beside_source = find(all, "src/" + unit + ".cc") != nullptr;
         if (!is_source(file.path) && !(is_header(file.path) && !beside_source && has_code(file)))
             continue;
-        const std::string test = "tests/" + stem.substr(4) + "_test.cc";
+        const std::string test = "tests/" + unit + "_test.cc";
         const bool tested = find(all, test) != nullptr;
         const bool excused = find(exempt, file.path) != nullptr;
         if (!tested && !excused)
@@ -280,14 +323,14 @@ Findings headers_nobody_includes(std::span<const SourceFile> all,
     std::map<std::string, std::set<std::string>, std::less<>> includers;
     for (const SourceFile& file : all)
         for (const Include& include : includes_of(file.text))
-            if (include.quoted) includers["src/" + std::string(include.path)].insert(file.path);
+            if (include.quoted) includers[included_file(include.path)].insert(file.path);
     Findings findings;
     for (const SourceFile& file : all) {
-        if (!is_header(file.path) || !file.path.starts_with("src/")) continue;
-        const std::string stem(without_suffix(file.path));
+        if (!is_header(file.path) || !room_of(file.path)) continue;
+        const std::string unit = unit_of(file.path);
         std::set<std::string> users = includers[file.path];
-        users.erase(stem + ".cc");
-        users.erase("tests/" + stem.substr(4) + "_test.cc");
+        users.erase("src/" + unit + ".cc");
+        users.erase("tests/" + unit + "_test.cc");
         const bool excused = find(exempt, file.path) != nullptr;
         if (users.empty() && !excused)
             findings.push_back({file.path, 0,

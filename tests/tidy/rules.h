@@ -48,6 +48,8 @@ inline constexpr size_t file_lines_max = 400;
 
 // --- rules that look at one file ---
 Findings wrong_floor(const SourceFile& file, const Floors& floors);
+/// Public headers, include/braidway/<room>/, are used where there is no src/.
+Findings public_header_needs_sources(const SourceFile& file);
 Findings own_header_not_first(const SourceFile& file, std::span<const SourceFile> all);
 Findings long_functions(const SourceFile& file, std::span<const LongFunction> known);
 Findings long_file(const SourceFile& file);

@@ -113,6 +113,18 @@ std::string on_one_line(std::string_view text) {
     return line;
 }
 
+/// Whether `before` ends in the name of a macro that says something about a class: it stands
+/// between the keyword and the class's own name, `class CAPABILITY("mutex") Mutex`.
+bool ends_in_attribute_macro(std::string_view before) {
+    const size_t word = before.find_last_of(" \n") + 1;
+    const std::string_view name = before.substr(word);
+    const std::string_view keyword = trimmed(before.substr(0, word));
+    const bool after_keyword = keyword.ends_with("class") || keyword.ends_with("struct");
+    return after_keyword && std::ranges::all_of(name, [](char letter) {
+               return letter == '_' || std::isupper(static_cast<unsigned char>(letter)) != 0;
+           });
+}
+
 /// What the head of a brace says that the brace is.
 enum class Scope { name_space, anonymous, type, function, other };
 
@@ -121,6 +133,7 @@ Scope scope_of(std::string_view head) {
                                                                "__attribute__"};
     const auto opens_parameters = [&](size_t at) {
         const std::string_view before = trimmed(head.substr(0, at));
+        if (ends_in_attribute_macro(before)) return false;
         return std::ranges::none_of(not_calls,
                                     [&](std::string_view word) { return before.ends_with(word); });
     };

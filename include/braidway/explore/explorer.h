@@ -27,6 +27,7 @@ enum class Memory : uint8_t {
     tso,         ///< Stores wait in a buffer of their thread, first in, first out (x86).
 };
 
+/// How an exploration is done, and where it ends.
 struct Options {
     Method method = Method::every;
     Memory memory = Memory::sequential;
@@ -69,6 +70,7 @@ enum class Coverage : uint8_t {
     sampled,     ///< Some.
 };
 
+/// What an exploration found, and how much it looked at.
 struct Verdict {
     Finding finding = Finding::nothing;
     Coverage coverage = Coverage::sampled;

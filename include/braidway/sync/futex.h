@@ -37,6 +37,7 @@ struct FutexWait {
     FutexScope scope;
 };
 
+/// Why a wait for several words returned, and for which.
 struct FutexAnyOutcome {
     FutexOutcome outcome;
     unsigned index;  ///< Of a word that was woken, when `outcome` is woken; else 0.
