@@ -66,3 +66,14 @@ function(braidway_exports target file)
   target_link_options(${target} PRIVATE "LINKER:--version-script=${file}")
   set_target_properties(${target} PROPERTIES LINK_DEPENDS ${file})
 endfunction()
+
+# braidway_pkgconfig(NAME FILE COMPONENT): installs FILE, a template, as NAME.pc. In it
+# @prefix_from_pc@ is the way from the .pc file to its prefix, so that an installed tree may be
+# moved.
+function(braidway_pkgconfig name file component)
+  set(folder ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+  file(RELATIVE_PATH prefix_from_pc /${folder} /)
+  configure_file(${file} ${CMAKE_BINARY_DIR}/lib/pkgconfig/${name}.pc @ONLY)
+  install(FILES ${CMAKE_BINARY_DIR}/lib/pkgconfig/${name}.pc
+    DESTINATION ${folder} COMPONENT ${component})
+endfunction()

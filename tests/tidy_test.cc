@@ -34,7 +34,8 @@ bool is_ours(const std::string& path) {
 std::vector<SourceFile> read_repository() {
     const std::filesystem::path root = BRAIDWAY_SOURCE_DIR;
     std::vector<SourceFile> files;
-    for (const char* folder : {"src", "include", "tests", "fuzz", "bench", "cmake"})
+    for (const char* folder :
+         {"src", "include", "tests", "fuzz", "bench", "docs/examples", "cmake"})
         for (const auto& entry : std::filesystem::recursive_directory_iterator(root / folder)) {
             const std::string path = entry.path().lexically_relative(root);
             if (entry.is_regular_file() && is_ours(path))
@@ -358,7 +359,7 @@ TEST(Rules, HeadersAreIncludedBySomebodyElse) {
            {"src/a/b.cc", "#include \"braidway/a/b.h\"\n"},
            {"src/c/d.cc", "#include \"a/b.h\"\n"}};
     EXPECT_EQ(headers_nobody_includes(all, {}).size(), 1u);
-    all.push_back({"docs/examples/e.cc", "#include \"braidway/a/b.h\"\n"});
+    all.push_back({"docs/examples/e.cc", "#include <braidway/a/b.h>\n"});
     EXPECT_TRUE(headers_nobody_includes(all, {}).empty());
 }
 
@@ -367,6 +368,8 @@ TEST(Rules, SourcesAreListed) {
                                       {"tests/a/c_test.cc", ""},
                                       {"fuzz/d_fuzz.cc", ""},
                                       {"fuzz/CMakeLists.txt", "braidway_fuzz(d_fuzz)"},
+                                      {"docs/examples/e.cc", ""},
+                                      {"docs/examples/CMakeLists.txt", "braidway_example(e)"},
                                       {"tests/a/CMakeLists.txt", "SOURCES b_test.cc"}};
     const Findings findings = sources_not_built(all);
     ASSERT_EQ(findings.size(), 1u);

@@ -323,7 +323,8 @@ Findings headers_nobody_includes(std::span<const SourceFile> all,
     std::map<std::string, std::set<std::string>, std::less<>> includers;
     for (const SourceFile& file : all)
         for (const Include& include : includes_of(file.text))
-            if (include.quoted) includers[included_file(include.path)].insert(file.path);
+            if (include.quoted || include.path.starts_with("braidway/"))
+                includers[included_file(include.path)].insert(file.path);
     Findings findings;
     for (const SourceFile& file : all) {
         if (!is_header(file.path) || !room_of(file.path)) continue;
@@ -355,9 +356,10 @@ Findings sources_not_built(std::span<const SourceFile> all) {
             const SourceFile* list = find(all, std::string(folder) + "/CMakeLists.txt");
             const std::string name = file.path.substr(folder.size() + 1);
             named = list != nullptr && list->text.find(name) != std::string::npos;
-            // fuzz/ and bench/ name their programs, not their files.
+            // These name their programs, not their files.
             const std::string program = name.substr(0, name.size() - 3);
-            const bool programs = folder == "fuzz" || folder == "bench";
+            const bool programs =
+                folder == "fuzz" || folder == "bench" || folder == "docs/examples";
             named |= programs && list != nullptr && list->text.find(program) != std::string::npos;
         }
         if (!named)
