@@ -9,8 +9,10 @@
 namespace braidway::sync {
 namespace {
 
-// About 2 us: a hand-over between two processors takes less, a sleep and a wake-up take 12 us.
-constexpr unsigned spin_turns_with_company = 100;
+// About 20 us, longer than a sleep and a wake-up take. A spin that ends earlier makes a convoy of a
+// fair lock: once one waiter sleeps, each hand-over lasts as long as a wake-up, and so the next
+// waiter sleeps, too.
+constexpr unsigned spin_turns_with_company = 2000;
 
 unsigned spin_turns_of_process() noexcept {
     cpu_set_t usable;
