@@ -75,7 +75,7 @@ class BRAIDWAY_CAPABILITY("mutex") BasicMutex {
     static constexpr uint32_t held = 1;
     static constexpr uint32_t awaited = 2;  ///< Held, and somebody may sleep.
 
-    bool lock_slowly(const Deadline& deadline) {
+    bool lock_slowly(const Deadline& deadline) BRAIDWAY_NO_THREAD_SAFETY_ANALYSIS {
         observe(LockEvent::wanted);
         for (unsigned turn = Policy::spin_turns(); turn > 0; --turn) {
             Policy::spin_hint();
