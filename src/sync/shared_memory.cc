@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "braidway/sync/shared_memory.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+
+// Of Linux 6.3; the C library's headers may be older than the kernel.
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
+
+namespace braidway::sync {
+namespace {
+
+using Admission = std::expected<SharedMemory, SharedMemoryRefusal>;
+
+std::unexpected<SharedMemoryRefusal> refuse(std::string message, int code = 0) {
+    return std::unexpected(SharedMemoryRefusal{std::move(message), code});
+}
+
+std::expected<std::span<std::byte>, SharedMemoryRefusal> map(int fd, size_t size_bytes) {
+    void* const address = mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (address == MAP_FAILED) {
+        const int code = errno;
+        return refuse(fmt::format("shared memory: {} bytes cannot be mapped for reading and "
+                                  "writing: {}",
+                                  size_bytes, errno_text(code)),
+                      code);
+    }
+    return std::span(static_cast<std::byte*>(address), size_bytes);
+}
+
+/// A memory file that may be sealed; not executable, where the kernel knows of that.
+int new_memory_file(const char* name) {
+    const int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+    if (fd >= 0 || errno != EINVAL) return fd;
+    return memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+}
+
+}  // namespace
+
+Admission admit_shared_memory(int fd, size_t size_bytes) {
+    const int seals = fcntl(fd, F_GET_SEALS);
+    if (seals < 0 && errno == EBADF)
+        return refuse("shared memory: the peer passed no open file", EBADF);
+    if (seals < 0 || (seals & F_SEAL_SHRINK) == 0) {
+        return refuse(
+            "shared memory: the peer's file is not sealed against shrinking; create it with "
+            "memfd_create(MFD_ALLOW_SEALING) and add F_SEAL_SHRINK, or use reads and writes on a "
+            "file instead");
+    }
+    // Only now: with the seal on it, a length that is enough stays enough.
+    struct stat status{};
+    if (fstat(fd, &status) != 0) return refuse("shared memory: fstat failed", errno);
+    if (size_bytes == 0 || std::cmp_less(status.st_size, size_bytes)) {
+        return refuse(
+            fmt::format("shared memory: {} bytes were announced and the peer's file has "
+                        "{}; make it as long before sealing it",
+                        size_bytes, status.st_size));
+    }
+    const auto bytes = map(fd, size_bytes);
+    if (!bytes) return std::unexpected(bytes.error());
+    auto window = UserWindow::add(*bytes);
+    if (!window) {
+        munmap(bytes->data(), bytes->size());
+        return refuse("shared memory: " + window.error());
+    }
+    return SharedMemory(*bytes, std::move(*window));
+}
+
+Admission create_sealed_memory(const char* name, size_t size_bytes) {
+    const int fd = new_memory_file(name);
+    if (fd < 0) {
+        const int code = errno;
+        return refuse("shared memory: memfd_create: " + errno_text(code), code);
+    }
+    constexpr int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+    if (!std::in_range<off_t>(size_bytes) || ftruncate(fd, static_cast<off_t>(size_bytes)) != 0 ||
+        fcntl(fd, F_ADD_SEALS, seals) != 0) {
+        const int code = std::in_range<off_t>(size_bytes) ? errno : EFBIG;
+        close(fd);
+        return refuse(fmt::format("shared memory: a sealed file of {} bytes cannot be made: {}",
+                                  size_bytes, errno_text(code)),
+                      code);
+    }
+    Admission memory = admit_shared_memory(fd, size_bytes);
+    if (memory) {
+        memory->fd_ = fd;
+    } else {
+        close(fd);
+    }
+    return memory;
+}
+
+SharedMemory::SharedMemory(SharedMemory&& other) noexcept
+    : bytes_(std::exchange(other.bytes_, {})),
+      window_(std::move(other.window_)),
+      fd_(std::exchange(other.fd_, -1)) {
+}
+
+SharedMemory& SharedMemory::operator=(SharedMemory&& other) noexcept {
+    std::swap(bytes_, other.bytes_);
+    window_ = std::move(other.window_);
+    std::swap(fd_, other.fd_);
+    return *this;
+}
+
+SharedMemory::~SharedMemory() {
+    if (fd_ >= 0) close(fd_);
+    if (bytes_.empty()) return;
+    // The window ends before its addresses may be given to something else.
+    { const UserWindow ended = std::move(window_); }
+    munmap(bytes_.data(), bytes_.size());
+}
+
+}  // namespace braidway::sync

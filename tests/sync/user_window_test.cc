@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "braidway/sync/user_window.h"
+
+#include <memory>
+#include <vector>
+
+#include "braidway/sync/user_access.h"
+#include "sync/address_ranges.h"
+#include "sync/user_memory.h"
+#include "sync/user_window.h"
+
+namespace braidway::sync {
+namespace {
+
+std::span<const std::byte> range(uintptr_t begin, size_t size) {
+    return {reinterpret_cast<const std::byte*>(begin), size};
+}
+
+TEST(UserWindow, CoversWhatLiesInsideAndNothingElse) {
+    const CutMemory memory(2);
+    EXPECT_TRUE(UserWindow::covers(memory.data(), 2 * page));
+    EXPECT_TRUE(UserWindow::covers(memory.data() + page, 0));
+    EXPECT_FALSE(UserWindow::covers(memory.data(), 2 * page + 1));
+    EXPECT_FALSE(UserWindow::covers(memory.data() - 1, 1));
+    EXPECT_FALSE(UserWindow::covers(memory.data() + 1, SIZE_MAX));
+}
+
+TEST(UserWindow, EndsWithItsObjectAndNotWhenItIsMoved) {
+    const CutMemory memory(1, false);
+    auto window = std::make_unique<UserWindow>(UserWindow::add(memory.bytes()).value());
+    UserWindow moved = std::move(*window);
+    window.reset();
+    EXPECT_TRUE(UserWindow::covers(memory.data(), page));
+    { const UserWindow ended = std::move(moved); }
+    EXPECT_FALSE(UserWindow::covers(memory.data(), page));
+}
+
+TEST(UserWindow, RefusesARangeThatIsNone) {
+    EXPECT_FALSE(UserWindow::add({}).has_value());
+    EXPECT_FALSE(UserWindow::add(range(0, 10)).has_value());
+    EXPECT_FALSE(UserWindow::add(range(UINTPTR_MAX - 5, 10)).has_value());
+}
+
+TEST(UserWindow, RefusesOneMoreThanTheMostAndTakesItWhenAnotherHasEnded) {
+    std::vector<UserWindow> windows;
+    for (unsigned number = 0; number < user_windows_max; ++number)
+        windows.push_back(UserWindow::add(range(0x1000, 1)).value());
+    const auto refused = UserWindow::add(range(0x1000, 1));
+    ASSERT_FALSE(refused.has_value());
+    EXPECT_NE(refused.error().find("too many"), std::string::npos);
+    windows.erase(windows.begin() + 5);
+    EXPECT_TRUE(UserWindow::add(range(0x1000, 1)).has_value());
+}
+
+TEST(UserAccessFixup, IsForAnAccessorInAWindowOnly) {
+    const CutMemory memory(1);
+    // Entries of the library's own copy loops are in the table; code of this test is not.
+    const auto inside = reinterpret_cast<uintptr_t>(memory.data());
+    const auto no_accessor = reinterpret_cast<uintptr_t>(&range);
+    EXPECT_EQ(user_access_fixup(no_accessor, inside), 0U);
+    unsigned found = 0;
+    for (const UserAccessEntry* entry = __start_braidway_user_access;
+         entry != __stop_braidway_user_access; ++entry) {
+        if (entry->fixup == 0) continue;
+        const uintptr_t accessor = reinterpret_cast<uintptr_t>(entry) + entry->begin;
+        EXPECT_NE(user_access_fixup(accessor, inside), 0U);
+        EXPECT_EQ(user_access_fixup(accessor, inside + page), 0U);
+        ++found;
+    }
+    EXPECT_GT(found, 0U);
+}
+
+TEST(AddressRanges, GivesASlotAwayAgainAfterItWasRemoved) {
+    AddressRanges<2> ranges;
+    const unsigned first = ranges.add(10, 20);
+    EXPECT_NE(ranges.add(30, 40), ranges.no_slot);
+    EXPECT_EQ(ranges.add(50, 60), ranges.no_slot);
+    ranges.remove(first);
+    EXPECT_FALSE(ranges.any_of([](uintptr_t begin, uintptr_t) { return begin == 10; }));
+    EXPECT_EQ(ranges.add(50, 60), first);
+    EXPECT_TRUE(
+        ranges.any_of([](uintptr_t begin, uintptr_t end) { return begin == 50 && end == 60; }));
+}
+
+}  // namespace
+}  // namespace braidway::sync
