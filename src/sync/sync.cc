@@ -15,6 +15,7 @@
 #include "braidway/sync/user_machine.h"
 #include "braidway/sync/user_window.h"
 #include "braidway/sync/with_user_access.h"
+#include "braidway/sync/processes.h"
 #include "sync/mailbox.h"
 #include "sync/mutex.h"
 #include "sync/thread_annotations.h"

@@ -46,8 +46,9 @@ const std::vector<Ban> bans{
     {As::call,
      {"wall_clock_now"},
      {"src/"},
-     // futex.cc: a deadline on that clock where the kernel cannot wait for several words.
-     {"src/base/clock.", "src/loop/", "src/daemon/", "src/apps/", "src/sync/futex.cc"},
+     // sync: a caller's deadline may be on the wall clock.
+     {"src/base/clock.", "src/loop/", "src/daemon/", "src/apps/", "src/sync/futex.cc",
+      "src/sync/processes.cc"},
      "a time stamp given by daemon/: only what people read has the wall clock's time"},
     {As::call,
      {"rand", "srand", "random", "drand48", "lrand48", "getrandom"},
