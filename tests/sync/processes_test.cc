@@ -122,9 +122,7 @@ TEST(Processes, LooksComeBeforeTheDeadlineUnlessItIsNear) {
 
 TEST(Processes, ADeadlineOnTheWallClockIsKeptOnThatClock) {
     using WallTime = std::chrono::time_point<std::chrono::system_clock, std::chrono::nanoseconds>;
-    const auto wall = [](int64_t ns) {
-        return Deadline::at(WallTime(std::chrono::nanoseconds(ns)));
-    };
+    const auto wall = [](int64_t ns) { return Deadline(WallTime(std::chrono::nanoseconds(ns))); };
     const int64_t now_ns = wall_clock_now().count();
     const Look near = processes.next_look(wall(now_ns + 1'000'000), LookAt::turn);
     EXPECT_TRUE(near.is_last);

@@ -74,7 +74,7 @@ class BRAIDWAY_CAPABILITY("shared reader/writer semaphore") SharedRwHolder {
     template <typename Clock, typename Duration>
     bool try_lock_until(const std::chrono::time_point<Clock, Duration>& time)
         BRAIDWAY_TRY_ACQUIRE(true) {
-        return acquire(LockMode::exclusive, Deadline::at(time));
+        return acquire(LockMode::exclusive, Deadline(time));
     }
     template <typename Rep, typename Period>
     bool try_lock_for(const std::chrono::duration<Rep, Period>& duration)
@@ -93,7 +93,7 @@ class BRAIDWAY_CAPABILITY("shared reader/writer semaphore") SharedRwHolder {
     template <typename Clock, typename Duration>
     bool try_lock_shared_until(const std::chrono::time_point<Clock, Duration>& time)
         BRAIDWAY_TRY_ACQUIRE_SHARED(true) {
-        return acquire(LockMode::shared, Deadline::at(time));
+        return acquire(LockMode::shared, Deadline(time));
     }
     template <typename Rep, typename Period>
     bool try_lock_shared_for(const std::chrono::duration<Rep, Period>& duration)
