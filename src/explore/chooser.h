@@ -33,7 +33,8 @@ using Decisions = std::vector<Decision>;
 enum : uint8_t {
     touched_word = 1,   ///< Looked at the word at the address.
     touched_write = 2,  ///< Wrote it; touched_word stands beside it.
-    touched_queue = 4,  ///< Changed who sleeps at the address, or looked.
+    touched_queue = 4,  ///< Came to sleep at the address or left; in which order is all the same.
+    touched_wake = 8,   ///< Looked who sleeps there, and woke; touched_queue stands beside it.
 };
 
 /// One object that a step touched.
@@ -45,8 +46,9 @@ struct Touch {
 /// Whether two steps that touch the same address depend on each other.
 constexpr bool clash(uint8_t one, uint8_t other) {
     const uint8_t both = one & other;
-    return ((both & touched_word) != 0 && ((one | other) & touched_write) != 0) ||
-           (both & touched_queue) != 0;
+    const uint8_t either = one | other;
+    return ((both & touched_word) != 0 && (either & touched_write) != 0) ||
+           ((both & touched_queue) != 0 && (either & touched_wake) != 0);
 }
 
 /// Decides about executions, one after the other. An Execution calls begin(), then for each step

@@ -101,10 +101,14 @@ void SourceDpor::analyse(const Execution& execution, unsigned index) {
     for (const Touch& touch : execution.touches()) {
         const ObjectHistory& history = objects_.at(touch.address);
         if ((touch.how & touched_word) != 0) racers_.push_back(history.last_write);
-        if ((touch.how & touched_queue) != 0) racers_.push_back(history.last_queue);
-        if ((touch.how & touched_write) == 0) continue;
-        for (Slots rest = history.readers; rest != 0; rest &= rest - 1) {
+        if ((touch.how & touched_queue) != 0) racers_.push_back(history.last_wake);
+        const Slots readers = (touch.how & touched_write) != 0 ? history.readers : 0;
+        for (Slots rest = readers; rest != 0; rest &= rest - 1) {
             racers_.push_back(history.last_read[lowest(rest)]);
+        }
+        const Slots sleepers = (touch.how & touched_wake) != 0 ? history.sleepers : 0;
+        for (Slots rest = sleepers; rest != 0; rest &= rest - 1) {
+            racers_.push_back(history.last_sleep[lowest(rest)]);
         }
     }
     if (racers_.size() > 1) std::ranges::sort(racers_, std::greater<>());
@@ -166,7 +170,13 @@ void SourceDpor::write_history(const Execution& execution, unsigned index) {
     last_of_[slot] = step;
     for (const Touch& touch : execution.touches()) {
         ObjectHistory& history = objects_.at(touch.address);
-        if ((touch.how & touched_queue) != 0) history.last_queue = step;
+        if ((touch.how & touched_wake) != 0) {
+            history.last_wake = step;
+            history.sleepers = 0;
+        } else if ((touch.how & touched_queue) != 0) {
+            history.sleepers |= slot_bit(slot);
+            history.last_sleep[slot] = step;
+        }
         if ((touch.how & touched_write) != 0) {
             history.last_write = step;
             history.readers = 0;

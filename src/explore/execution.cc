@@ -130,8 +130,8 @@ void Execution::run_body(Slot& slot) {
     }
     if (slot.process != nullptr) {
         slot.process->threads &= ~slot_bit(slot.index);
-        // There is nobody left to kill.
-        if (slot.process->threads == 0) {
+        // There is nobody left to kill, but a search by races must see that there was.
+        if (slot.process->threads == 0 && !plays_endgames_) {
             enabled_ &= ~slot_bit(threads_ + static_cast<unsigned>(slot.process - &processes_[0]));
         }
     }

@@ -103,7 +103,6 @@ class Execution {
     friend class World;
     static constexpr unsigned outside = 0xFF;
     static constexpr unsigned free_steps_max = 2'000;
-    static constexpr uint8_t mode_extra = 8;
 
     enum class At : uint8_t { ready, announced, asleep, resting, done, killed };
 

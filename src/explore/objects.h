@@ -15,9 +15,11 @@ namespace braidway::explore {
 struct ObjectHistory {
     const void* address = nullptr;
     int last_write = -1;
-    int last_queue = -1;
-    Slots readers = 0;  ///< Since the last write.
+    int last_wake = -1;
+    Slots readers = 0;   ///< Since the last write.
+    Slots sleepers = 0;  ///< Came or left since the last wake.
     std::array<int, slots_max> last_read;
+    std::array<int, slots_max> last_sleep;
 };
 
 /// Histories by address, forgotten all at once.
@@ -49,8 +51,8 @@ class ObjectTable {
         cells_[cell] = {generation_, static_cast<uint32_t>(used_)};
         ObjectHistory& history = histories_[used_++];
         history.address = address;
-        history.last_write = history.last_queue = -1;
-        history.readers = 0;
+        history.last_write = history.last_wake = -1;
+        history.readers = history.sleepers = 0;
         return history;
     }
 

@@ -230,7 +230,9 @@ void Execution::sleep(Slot& me, Operation& operation) {
         }
     }
     for_each_address(operation, [&](const void* address) {
-        touch(address, is_changed ? touched_word : touched_word | touched_queue);
+        // Also of the queue when the word has changed: what a step depends on must not depend on
+        // steps that are independent of that.
+        touch(address, touched_word | touched_queue);
         if (watches_reads_) note_read(me, address);
     });
     if (is_changed) {
@@ -243,11 +245,9 @@ void Execution::sleep(Slot& me, Operation& operation) {
     bool may_return = operation.timed;
     if (options_.spurious_wakes_max > 0) {
         const unsigned choice = spurious_left_ > 0 ? choose(3) : 0;
-        touches_.push_back({&spurious_left_, touched_word});
+        // The bound makes no steps dependent: whatever their order, the same ones may return.
         if (choice != 0) {
             --spurious_left_;
-            touches_.back().how |= touched_write;
-            mode_ |= mode_extra;
             operation.timed = false;
             may_return = true;
             if (choice == 2) operation.outcome = sync::FutexOutcome::interrupted;
@@ -278,7 +278,7 @@ void Execution::return_from_sleep(Slot& me, Operation& operation) {
 }
 
 void Execution::wake(Operation& operation) {
-    touch(operation.address, touched_queue);
+    touch(operation.address, touched_queue | touched_wake);
     Slots waiters = 0;
     for (Slots rest = asleep_; rest != 0; rest &= rest - 1) {
         const unsigned slot = static_cast<unsigned>(std::countr_zero(rest));
@@ -376,26 +376,20 @@ void Execution::go_on_spinning(Slot& me) {
 void Execution::kill(unsigned slot) {
     Process& process = processes_[slot - threads_];
     process.spent = true;
+    // Both also when there is nobody to kill any more, for the reason told in sleep().
     touch(&process.steps, touched_word | touched_write);
-    if (!in_endgame_) {
-        mode_ |= mode_extra;
-        touch(&process.killed, touched_word | touched_write);
-        if (options_.kills_max < processes_count_) {
-            touch(&kills_left_, touched_word | touched_write);
-        }
-        if (--kills_left_ == 0) {
-            robbed_ |= enabled_ & optional_;
-            enabled_ &= ~optional_;
-        }
+    touch(&process.killed, touched_word | touched_write);
+    for (Slots rest = process.threads & asleep_; rest != 0; rest &= rest - 1) {
+        for_each_address(*slots_[std::countr_zero(rest)].pending,
+                         [&](const void* address) { touch(address, touched_queue); });
+    }
+    if (!in_endgame_ && process.threads != 0) {
+        if (--kills_left_ == 0) enabled_ &= ~optional_;
         process.killed = 1;
         if (watches_reads_) tell_readers(&process.killed);
         robbed_ |= enabled_ & process.threads;
         for (Slots rest = process.threads; rest != 0; rest &= rest - 1) {
             Slot& dead = slots_[std::countr_zero(rest)];
-            if (dead.at == At::asleep) {
-                for_each_address(*dead.pending,
-                                 [&](const void* address) { touch(address, touched_queue); });
-            }
             dead.at = At::killed;
             if (trace_ != nullptr) record(dead.index, StepKind::killed, {});
         }
@@ -432,11 +426,7 @@ void Execution::visit_touches(unsigned slot, uint8_t mode, Function function) co
     if (slot >= threads_) {
         const Process& process = processes_[slot - threads_];
         function(&process.steps, uint8_t{touched_word | touched_write});
-        if ((mode & mode_extra) == 0) return;
         function(&process.killed, uint8_t{touched_word | touched_write});
-        if (options_.kills_max < processes_count_) {
-            function(&kills_left_, uint8_t{touched_word | touched_write});
-        }
         for (Slots rest = process.threads & asleep_; rest != 0; rest &= rest - 1) {
             for_each_address(*slots_[std::countr_zero(rest)].pending, [&](const void* address) {
                 function(address, uint8_t{touched_queue});
@@ -449,18 +439,12 @@ void Execution::visit_touches(unsigned slot, uint8_t mode, Function function) co
         function(&it.process->steps, uint8_t{touched_word});
     }
     const Operation& operation = *it.pending;
-    const uint8_t how = mode & (touched_word | touched_write | touched_queue);
     if (operation.kind == StepKind::spin) {
         for (const Read& read : it.reads) function(read.address, uint8_t{touched_word});
         return;
     }
-    for_each_address(operation, [&](const void* address) { function(address, how); });
+    for_each_address(operation, [&](const void* address) { function(address, mode); });
     if (it.at == At::asleep) return;
-    if (operation.kind == StepKind::futex_sleep && options_.spurious_wakes_max > 0 &&
-        (mode & touched_queue) != 0) {
-        const bool wrote = (mode & mode_extra) != 0;
-        function(&spurious_left_, uint8_t(wrote ? touched_word | touched_write : touched_word));
-    }
     if (operation.kind != StepKind::futex_wake) return;
     for (Slots rest = asleep_; rest != 0; rest &= rest - 1) {
         const Operation& sleeper = *slots_[std::countr_zero(rest)].pending;
