@@ -223,7 +223,8 @@ bool Execution::conclude() {
         in_endgame_ = plays_endgames_ && !runs_free_;
         is_over_ = !in_endgame_;
         for (unsigned i = 0; in_endgame_ && i < slots_count_ - threads_; ++i) {
-            if (!processes_[i].spent && kills_left_ > 0) enabled_ |= slot_bit(threads_ + i);
+            const bool may_kill = kills_left_ > 0 || processes_[i].threads == 0;
+            if (!processes_[i].spent && may_kill) enabled_ |= slot_bit(threads_ + i);
         }
     }
     if (in_endgame_ && enabled_ != 0) return true;
@@ -271,7 +272,8 @@ void Execution::add_thread(std::string_view name, unsigned process, std::functio
         at->number = process;
     }
     slot.process = at;
-    at->threads |= slot_bit(slot.index);
+    at->members |= slot_bit(slot.index);
+    at->threads = at->members;
 }
 
 }  // namespace braidway::explore

@@ -114,7 +114,8 @@ class Execution {
     };
     struct Process {
         unsigned number = 0;
-        Slots threads = 0;
+        Slots members = 0;
+        Slots threads = 0;    ///< Those that have not ended.
         bool spent = false;   ///< Its killer has moved.
         uint32_t killed = 0;  ///< A word that process_killed() loads.
         uint32_t steps = 0;   ///< Its address stands for all steps of the process.
@@ -130,6 +131,7 @@ class Execution {
         detail::Operation* pending = nullptr;
         At at = At::done;
         int enabler = -1;
+        const void* woken_at = nullptr;  ///< By `enabler`.
         std::vector<Read> reads;
     };
     struct Shared {
@@ -171,6 +173,8 @@ class Execution {
     void finish_step(Slot& me);
     template <typename Function>
     static void for_each_address(const detail::Operation& operation, Function function);
+    template <typename Function>
+    void for_each_bed(const Process& process, Function function) const;
     template <typename Function>
     void visit_touches(unsigned slot, uint8_t mode, Function function) const;
 

@@ -149,6 +149,20 @@ void Execution::for_each_address(const Operation& operation, Function function) 
     }
 }
 
+// Where threads of the process sleep, or were woken and have taken no step since: a kill would have
+// kept the wake from finding them.
+template <typename Function>
+void Execution::for_each_bed(const Process& process, Function function) const {
+    for (Slots rest = process.members; rest != 0; rest &= rest - 1) {
+        const Slot& slot = slots_[std::countr_zero(rest)];
+        if (slot.at == At::asleep) {
+            for_each_address(*slot.pending, function);
+        } else if (slot.enabler >= 0) {
+            function(slot.woken_at);
+        }
+    }
+}
+
 void Execution::perform(Operation& operation) {
     if (running_ == outside) {
         perform_alone(operation);
@@ -309,6 +323,7 @@ void Execution::wake_slot(unsigned slot, const void* address) {
     unprimed_ |= slot_bit(slot);
     sleeper.at = At::announced;
     sleeper.enabler = static_cast<int>(step_);
+    sleeper.woken_at = address;
     operation.outcome = sync::FutexOutcome::woken;
     for (size_t i = 0; i < operation.waits.size(); ++i) {
         if (operation.waits[i].word == address) {
@@ -379,12 +394,12 @@ void Execution::kill(unsigned slot) {
     // Both also when there is nobody to kill any more, for the reason told in sleep().
     touch(&process.steps, touched_word | touched_write);
     touch(&process.killed, touched_word | touched_write);
-    for (Slots rest = process.threads & asleep_; rest != 0; rest &= rest - 1) {
-        for_each_address(*slots_[std::countr_zero(rest)].pending,
-                         [&](const void* address) { touch(address, touched_queue); });
-    }
+    for_each_bed(process, [&](const void* address) { touch(address, touched_queue); });
     if (!in_endgame_ && process.threads != 0) {
-        if (--kills_left_ == 0) enabled_ &= ~optional_;
+        if (--kills_left_ == 0) {
+            robbed_ |= enabled_ & optional_;
+            enabled_ &= ~optional_;
+        }
         process.killed = 1;
         if (watches_reads_) tell_readers(&process.killed);
         robbed_ |= enabled_ & process.threads;
@@ -427,11 +442,8 @@ void Execution::visit_touches(unsigned slot, uint8_t mode, Function function) co
         const Process& process = processes_[slot - threads_];
         function(&process.steps, uint8_t{touched_word | touched_write});
         function(&process.killed, uint8_t{touched_word | touched_write});
-        for (Slots rest = process.threads & asleep_; rest != 0; rest &= rest - 1) {
-            for_each_address(*slots_[std::countr_zero(rest)].pending, [&](const void* address) {
-                function(address, uint8_t{touched_queue});
-            });
-        }
+        for_each_bed(process,
+                     [&](const void* address) { function(address, uint8_t{touched_queue}); });
         return;
     }
     const Slot& it = slots_[slot];

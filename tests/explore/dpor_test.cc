@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "explore/dpor.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "braidway/explore/policy.h"
+#include "explore/execution.h"
+#include "explore/replay.h"
+
+namespace braidway::explore {
+namespace {
+
+// --- random programs
+
+struct Command {
+    enum class Kind : uint8_t {
+        load,
+        store,
+        compare_exchange,
+        add,
+        wait,
+        timed_wait,
+        wait_any,
+        wake_one,
+        wake_all,
+        choose,
+        spin,
+        look_killed,
+    };
+    Kind kind;
+    unsigned word;
+    uint32_t value;
+};
+
+struct Program {
+    std::vector<std::vector<Command>> threads;
+    std::vector<unsigned> processes;
+    Options options;
+};
+
+enum class Flavour : uint8_t { words, futexes, everything };
+
+Program random_program(uint64_t seed, Flavour flavour) {
+    Random random(seed);
+    Program program;
+    program.threads.resize(2 + random.below(2));
+    const uint64_t commands_max = program.threads.size() == 2 ? 4 : 3;
+    const unsigned kinds = flavour == Flavour::words ? 4 : flavour == Flavour::futexes ? 9 : 12;
+    for (auto& thread : program.threads) {
+        thread.resize(1 + random.below(commands_max));
+        for (Command& command : thread) {
+            command.kind = static_cast<Command::Kind>(random.below(kinds));
+            command.word = static_cast<unsigned>(random.below(2));
+            command.value = static_cast<uint32_t>(random.below(2));
+        }
+        const bool killable = flavour == Flavour::everything && random.below(3) == 0;
+        program.processes.push_back(killable ? 1 + static_cast<unsigned>(random.below(2)) : 0);
+    }
+    program.options.keep_going = true;
+    if (flavour == Flavour::everything) {
+        program.options.kills_max = static_cast<unsigned>(random.below(3));
+        program.options.spurious_wakes_max = static_cast<unsigned>(random.below(2));
+    }
+    return program;
+}
+
+std::string text_of(const Program& program) {
+    static constexpr std::array names{"load", "store", "cas",  "add",    "wait", "timed_wait",
+                                      "any",  "wake1", "wake", "choose", "spin", "look"};
+    std::string text = "kills " + std::to_string(program.options.kills_max) + ", spurious " +
+                       std::to_string(program.options.spurious_wakes_max);
+    for (size_t i = 0; i < program.threads.size(); ++i) {
+        text += "; thread of process " + std::to_string(program.processes[i]) + ":";
+        for (const Command& command : program.threads[i]) {
+            text += std::string(" ") + names[static_cast<size_t>(command.kind)] + "(" +
+                    std::to_string(command.word) + "," + std::to_string(command.value) + ")";
+        }
+    }
+    return text;
+}
+
+using Words = std::array<Policy::FutexWord, 2>;
+
+/// Runs one command; what it saw is a number.
+uint64_t run_command(const Command& command, Words& words) {
+    Policy::FutexWord& word = words[command.word];
+    constexpr auto scope = sync::FutexScope::process_private;
+    const sync::Deadline soon = sync::Deadline::at(std::chrono::steady_clock::time_point{});
+    switch (command.kind) {
+        case Command::Kind::load:
+            return word.load();
+        case Command::Kind::store:
+            word.store(command.value);
+            return 0;
+        case Command::Kind::compare_exchange: {
+            uint32_t expected = command.value;
+            return word.compare_exchange_strong(expected, expected + 1) ? 100 : expected;
+        }
+        case Command::Kind::add:
+            return word.fetch_add(1);
+        case Command::Kind::wait:
+            return static_cast<uint64_t>(Policy::futex_wait(word, command.value, scope));
+        case Command::Kind::timed_wait:
+            return static_cast<uint64_t>(Policy::futex_wait(word, command.value, scope, soon));
+        case Command::Kind::wait_any: {
+            const std::array waits{
+                sync::FutexWait<Policy::FutexWord>{&words[0], command.value, scope},
+                sync::FutexWait<Policy::FutexWord>{&words[1], command.value, scope}};
+            const sync::FutexAnyOutcome outcome = command.word == 0
+                                                      ? Policy::futex_wait_any(waits)
+                                                      : Policy::futex_wait_any(waits, soon);
+            return static_cast<uint64_t>(outcome.outcome) + 10 * outcome.index;
+        }
+        case Command::Kind::wake_one:
+            return Policy::futex_wake(&word, 1, scope);
+        case Command::Kind::wake_all:
+            return Policy::futex_wake(&word, 8, scope);
+        case Command::Kind::choose:
+            return explore::choose(2);
+        case Command::Kind::spin:
+            for (uint64_t turn = 0;; ++turn) {
+                if (word.load() == command.value) return turn;
+                Policy::spin_wait();
+            }
+        case Command::Kind::look_killed:
+            return process_killed(1 + command.word) ? 1 : 0;
+    }
+    return 0;
+}
+
+struct Seen {
+    uint64_t executions = 0;
+    uint64_t blocked = 0;
+    std::map<std::string, uint64_t> ends;  ///< What threads saw, the words, the finding.
+    std::map<uint64_t, std::string> signatures;  ///< With an execution of each class.
+    bool is_complete = false;
+};
+
+Seen explore_program(const Program& program, SourceDpor::Reduction reduction,
+                     uint64_t executions_max) {
+    Seen seen;
+    std::string log;
+    Words* words = nullptr;
+    const std::function<void(World&)> setup = [&](World& world) {
+        words = &world.share<Words>("words");
+        log.assign(program.threads.size() * 8, '.');
+        for (size_t i = 0; i < program.threads.size(); ++i) {
+            auto body = [&, i] {
+                size_t at = i * 8;
+                for (const Command& command : program.threads[i])
+                    log[at++] = static_cast<char>('0' + run_command(command, *words));
+            };
+            if (program.processes[i] != 0) {
+                world.killable_thread("t", program.processes[i], body);
+            } else {
+                world.thread("t", body);
+            }
+        }
+        // Before the words are gone.
+        struct AtEnd {
+            std::string* log;
+            Words* words;
+            ~AtEnd() {
+                *log += '|' + std::to_string((*words)[0].load()) + ',' +
+                        std::to_string((*words)[1].load());
+            }
+        };
+        world.share<AtEnd>("end", &log, words);
+    };
+    Execution execution(program.options, setup);
+    execution.play_endgames();
+    auto search = std::make_unique<SourceDpor>(reduction);
+    do {
+        Finding finding = execution.run(*search);
+        if (execution.wants_restart()) {
+            search = std::make_unique<SourceDpor>(reduction);
+            seen = Seen{};
+            finding = execution.run(*search);
+        }
+        EXPECT_EQ(execution.message().find("again the same way"), std::string::npos);
+        if (execution.was_cut_off()) {
+            ++seen.blocked;
+        } else {
+            ++seen.executions;
+            ++seen.ends[log + ' ' + std::to_string(static_cast<int>(finding))];
+            seen.signatures.emplace(search->signature(), replay_text(execution.decisions()));
+        }
+        if (seen.executions + seen.blocked >= executions_max) return seen;
+    } while (search->next());
+    seen.is_complete = true;
+    return seen;
+}
+
+void compare_with_all_interleavings(Flavour flavour, uint64_t seeds) {
+    uint64_t compared = 0;
+    uint64_t skipped = 0;
+    uint64_t naive_executions = 0;
+    uint64_t executions = 0;
+    uint64_t blocked = 0;
+    for (uint64_t seed = 1; seed <= seeds; ++seed) {
+        const Program program = random_program(seed, flavour);
+        SCOPED_TRACE("seed " + std::to_string(seed) + ": " + text_of(program));
+        const Seen naive = explore_program(program, SourceDpor::Reduction::none, 50'000);
+        if (!naive.is_complete) {
+            ++skipped;
+            continue;
+        }
+        ++compared;
+        const Seen reduced = explore_program(program, SourceDpor::Reduction::races, 60'000);
+        naive_executions += naive.executions;
+        executions += reduced.executions;
+        blocked += reduced.blocked;
+        ASSERT_TRUE(reduced.is_complete);
+        for (const auto& [end, count] : naive.ends)
+            ASSERT_TRUE(reduced.ends.contains(end)) << "not found: " << end;
+        ASSERT_EQ(reduced.ends.size(), naive.ends.size());
+        for (const auto& [signature, replay] : naive.signatures)
+            ASSERT_TRUE(reduced.signatures.contains(signature)) << "not found: " << replay;
+        ASSERT_EQ(reduced.executions, naive.signatures.size()) << "one per class";
+        ASSERT_EQ(naive.blocked, 0u);
+    }
+    std::printf("%lu compared, %lu too large; %lu interleavings, %lu classes, %lu cut off\n",
+                compared, skipped, naive_executions, executions, blocked);
+    EXPECT_GT(compared, seeds * 3 / 4);
+}
+
+TEST(SourceDpor, FindsEachClassOfInterleavingsOfWordsOnce) {
+    compare_with_all_interleavings(Flavour::words, 3000);
+}
+
+TEST(SourceDpor, FindsEachClassOfInterleavingsOfFutexesOnce) {
+    compare_with_all_interleavings(Flavour::futexes, 3000);
+}
+
+TEST(SourceDpor, FindsEachClassWithKillsRestsAndSpuriousReturnsOnce) {
+    compare_with_all_interleavings(Flavour::everything, 3000);
+}
+
+}  // namespace
+}  // namespace braidway::explore
