@@ -30,18 +30,20 @@ unsigned SourceDpor::pick(const Execution& execution) {
         if (node.is_new) node.kind = kind;
         return node.kind == kind ? node.slot : diverged;
     }
-    const Slots awake = execution.enabled() & ~child_sleep_;
+    // To spare a process is another step than to kill it, which may have been explored.
+    const Slots awake = execution.enabled() & ~(child_sleep_ & ~execution.spared());
     if (awake == 0) return cut_off;
-    unsigned slot = execution.last();
-    if (slot >= slots_max || (awake & slot_bit(slot)) == 0) {
-        const Slots required = awake & ~execution.optional();
-        slot = lowest(required != 0 ? required : awake);
-    }
+    const Slots required = awake & ~execution.optional();
+    const bool goes_on =
+        execution.last() < slots_max && (required & slot_bit(execution.last())) != 0;
+    const unsigned slot = goes_on ? execution.last() : lowest(required != 0 ? required : awake);
     nodes_.resize(index + 1);
     Node& node = nodes_[index];
     node.enabled = execution.enabled();
     node.backtrack = reduction_ == Reduction::races ? slot_bit(slot) : node.enabled;
-    node.sleep = child_sleep_;
+    // If only kills are left to be explored, each is another end, also that which never happens.
+    if (required == 0) node.backtrack |= awake;
+    node.sleep = child_sleep_ & ~execution.spared();
     node.slot = static_cast<uint8_t>(slot);
     node.mode = 0;
     node.kind = execution.pending(slot);

@@ -55,7 +55,7 @@ void Execution::reset(Chooser& chooser, Trace* trace) {
     chooser_ = &chooser;
     trace_ = trace;
     threads_ = slots_count_ = processes_count_ = 0;
-    unprimed_ = enabled_ = asleep_ = resting_ = optional_ = 0;
+    unprimed_ = enabled_ = asleep_ = resting_ = optional_ = spared_ = 0;
     last_ = slots_max;
     gave_way_ = true;
     step_ = steps_ = 0;
@@ -128,11 +128,17 @@ void Execution::run_body(Slot& slot) {
         slot.fiber->context().switch_to(main_);
         return;
     }
-    if (slot.process != nullptr) {
+    if (slot.process != nullptr && options_.kills_max > 0) {
         slot.process->threads &= ~slot_bit(slot.index);
-        // There is nobody left to kill, but a search by races must see that there was.
-        if (slot.process->threads == 0 && !plays_endgames_) {
-            enabled_ &= ~slot_bit(threads_ + static_cast<unsigned>(slot.process - &processes_[0]));
+        const Slots killer =
+            slot_bit(threads_ + static_cast<unsigned>(slot.process - processes_.data()));
+        if (slot.process->threads == 0 && !slot.process->spent) {
+            // There is nobody left to kill, but a search by races must see that there was.
+            if (plays_endgames_) {
+                enabled_ |= killer;
+            } else {
+                enabled_ &= ~killer;
+            }
         }
     }
     if (trace_ != nullptr) record(slot.index, StepKind::end, {});
@@ -225,6 +231,7 @@ bool Execution::conclude() {
         for (unsigned i = 0; in_endgame_ && i < slots_count_ - threads_; ++i) {
             const bool may_kill = kills_left_ > 0 || processes_[i].threads == 0;
             if (!processes_[i].spent && may_kill) enabled_ |= slot_bit(threads_ + i);
+            if (processes_[i].threads != 0) spared_ |= slot_bit(threads_ + i);
         }
     }
     if (in_endgame_ && enabled_ != 0) return true;

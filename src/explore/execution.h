@@ -53,6 +53,9 @@ class Execution {
     Slots enabled() const { return enabled_; }
     /// Slots whose steps need not happen: kills.
     Slots optional() const { return optional_; }
+    /// Slots whose next step is to let a process be that might have been killed: in the end, when
+    /// nobody else can move.
+    Slots spared() const { return in_endgame_ ? spared_ : 0; }
     /// Who took the last step; slots_max before the first.
     unsigned last() const { return last_; }
     /// Whether the last thread gives way of its own: it yields, sleeps, rests or has ended.
@@ -196,6 +199,7 @@ class Execution {
     Slots asleep_ = 0;
     Slots resting_ = 0;
     Slots optional_ = 0;
+    Slots spared_ = 0;
     Slots robbed_ = 0;
     unsigned last_ = slots_max;
     bool gave_way_ = true;

@@ -397,8 +397,11 @@ void Execution::kill(unsigned slot) {
     for_each_bed(process, [&](const void* address) { touch(address, touched_queue); });
     if (!in_endgame_ && process.threads != 0) {
         if (--kills_left_ == 0) {
-            robbed_ |= enabled_ & optional_;
-            enabled_ &= ~optional_;
+            for (unsigned i = 0; i < processes_count_; ++i) {
+                const Slots killer = slot_bit(threads_ + i);
+                if (processes_[i].threads != 0) robbed_ |= enabled_ & killer;
+            }
+            enabled_ &= ~robbed_;
         }
         process.killed = 1;
         if (watches_reads_) tell_readers(&process.killed);
@@ -432,7 +435,9 @@ bool Execution::process_killed(unsigned number) {
 // --- dependence
 
 StepKind Execution::pending(unsigned slot) const {
-    if (slot >= threads_) return StepKind::killed;
+    if (slot >= threads_) {
+        return (spared() & slot_bit(slot)) != 0 ? StepKind::end : StepKind::killed;
+    }
     return slots_[slot].at == At::asleep ? StepKind::futex_return : slots_[slot].pending->kind;
 }
 
