@@ -84,7 +84,7 @@ struct Verdict {
     Trace trace;                 ///< Of the failing execution, minimised.
 
     bool clean() const { return finding == Finding::nothing; }
-    /// One line: `clean (exhaustive): 123 executions`, `DEADLOCK after 7 executions (sampled(7))`.
+    /// One line: `clean (exhaustive): 123 executions`, `DEADLOCK after 7 executions (sampled)`.
     std::string summary() const;
 };
 
