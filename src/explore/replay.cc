@@ -28,6 +28,14 @@ std::unexpected<Error> wrong(size_t position, std::string_view what) {
                 std::to_string(position + 1));
 }
 
+/// Who goes on when nobody is told to.
+unsigned by_itself(const Execution& execution) {
+    const Slots enabled = execution.enabled();
+    const unsigned last = execution.last();
+    if (last < slots_max && (enabled & slot_bit(last)) != 0) return last;
+    return static_cast<unsigned>(std::countr_zero(enabled & ~execution.optional()));
+}
+
 }  // namespace
 
 std::string replay_text(const Decisions& decisions) {
@@ -86,9 +94,7 @@ unsigned Replayer::pick(const Execution& execution) {
         misfit_ = static_cast<int>(index);
         return diverged;
     }
-    const unsigned last = execution.last();
-    if (last < slots_max && (enabled & slot_bit(last)) != 0) return last;
-    return static_cast<unsigned>(std::countr_zero(enabled & ~execution.optional()));
+    return by_itself(execution);
 }
 
 unsigned Replayer::choose(const Execution& execution, unsigned count) {
@@ -98,6 +104,17 @@ unsigned Replayer::choose(const Execution& execution, unsigned count) {
     if (choice < count) return choice;
     if (misfit_ < 0) misfit_ = static_cast<int>(index);
     return 0;
+}
+
+unsigned LenientReplayer::pick(const Execution& execution) {
+    const Slots enabled = execution.enabled();
+    while (at_ < decisions_.size() && (enabled & slot_bit(decisions_[at_].slot)) == 0) ++at_;
+    choice_ = at_ < decisions_.size() ? decisions_[at_].choice : 0;
+    return at_ < decisions_.size() ? decisions_[at_++].slot : by_itself(execution);
+}
+
+unsigned LenientReplayer::choose(const Execution& /*execution*/, unsigned count) {
+    return choice_ < count ? choice_ : 0;
 }
 
 }  // namespace braidway::explore

@@ -2,6 +2,7 @@
 // An execution as a list of decisions, and the list as a line of text.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -45,6 +46,25 @@ class Replayer final : public Chooser {
   private:
     const Decisions& decisions_;
     int misfit_ = -1;
+};
+
+/// As Replayer, but passes over what cannot be taken: a thread that cannot go on, and the number of
+/// an outcome that the step does not have.
+///
+/// Threads: one.
+class LenientReplayer final : public Chooser {
+  public:
+    explicit LenientReplayer(std::span<const Decision> decisions) : decisions_(decisions) {}
+
+    void begin(const Execution& /*execution*/) override { at_ = 0; }
+    unsigned pick(const Execution& execution) override;
+    unsigned choose(const Execution& execution, unsigned count) override;
+    bool next() override { return false; }
+
+  private:
+    std::span<const Decision> decisions_;
+    size_t at_ = 0;
+    unsigned choice_ = 0;  ///< Of the decision that was taken last.
 };
 
 }  // namespace braidway::explore

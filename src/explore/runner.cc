@@ -23,4 +23,16 @@ Outcome Runner::run_once(const Decisions& decisions, bool with_trace) {
     return outcome;
 }
 
+Outcome Runner::run_leniently(std::span<const Decision> decisions) {
+    Outcome outcome;
+    LenientReplayer replayer(decisions);
+    do {
+        outcome.finding = execution_.run(replayer);
+    } while (execution_.wants_restart());
+    outcome.steps = execution_.steps();
+    outcome.decisions = execution_.decisions();
+    outcome.message = execution_.message();
+    return outcome;
+}
+
 }  // namespace braidway::explore

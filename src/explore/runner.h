@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <string>
 
 #include "braidway/explore/explorer.h"
@@ -35,6 +36,9 @@ class Runner {
     /// Takes `decisions`; when they are used up, the last thread goes on as long as it can, then
     /// the first that can, and outcomes are the first. Fewer decisions are fewer switches.
     Outcome run_once(const Decisions& decisions, bool with_trace);
+
+    /// As run_once(), but passes over the decisions that cannot be taken. No trace.
+    Outcome run_leniently(std::span<const Decision> decisions);
 
   private:
     Execution execution_;
