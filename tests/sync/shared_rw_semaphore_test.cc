@@ -554,6 +554,29 @@ TEST_F(SharedRwDeathTest, WhoDiesInsideTheGuardIsReplacedAndHisWorkIsFinished) {
     next.unlock();
 }
 
+TEST_F(SharedRwDeathTest, AWriterThatDiesInsideBeforeHeHasLetGoIsAWriterThatDied) {
+    Holder writer = attach(1);
+    Holder next = attach(2);
+    writer.lock();
+    header().guard = header().guard | 1;
+    kill(1, {&writer});
+    EXPECT_TRUE(next.try_lock());
+    EXPECT_TRUE(next.inconsistent());
+    next.unlock();
+}
+
+TEST_F(SharedRwDeathTest, WrongCountsInTheHeaderAreRightAfterALook) {
+    Holder holder = attach(1);
+    SharedRwSummary nonsense;
+    nonsense.readers = 3;
+    nonsense.waiting_exclusive = 1;
+    header().summary = nonsense.packed();
+    EXPECT_FALSE(holder.try_lock());
+    EXPECT_TRUE(holder.try_lock_for(seconds(20)));
+    holder.unlock();
+    EXPECT_EQ(header().summary, 0U);
+}
+
 TEST_F(SharedRwDeathTest, AVisitorThatDiesInsideIsReplacedByTheNext) {
     Holder writer = attach(1);
     writer.lock();

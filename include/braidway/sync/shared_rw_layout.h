@@ -100,28 +100,18 @@ struct SharedRwSummary {
     uint32_t upgrader = 0;           ///< The slot in `upgrade` or `waiting_promotion`.
     bool is_promoting = false;       ///< The upgrader is in `waiting_promotion`.
 
-    static constexpr unsigned field_bits = 11;
-    static constexpr uint64_t field_mask = (1U << field_bits) - 1;
-
     constexpr uint64_t packed() const {
-        uint64_t word = is_promoting ? 1 : 0;
-        for (const uint32_t field :
-             {upgrader, writer, waiting_others, waiting_exclusive, readers}) {
-            word = (word << field_bits) | (field & field_mask);
-        }
-        return word;
+        return at(readers, 0) | at(waiting_exclusive, 1) | at(waiting_others, 2) | at(writer, 3) |
+               at(upgrader, 4) | at(is_promoting ? 1 : 0, 5);
     }
 
     static constexpr SharedRwSummary unpacked(uint64_t word) {
-        SharedRwSummary summary;
-        for (uint32_t* const field :
-             {&summary.readers, &summary.waiting_exclusive, &summary.waiting_others,
-              &summary.writer, &summary.upgrader}) {
-            *field = static_cast<uint32_t>(word & field_mask);
-            word >>= field_bits;
-        }
-        summary.is_promoting = (word & 1) != 0;
-        return summary;
+        return {.readers = field(word, 0),
+                .waiting_exclusive = field(word, 1),
+                .waiting_others = field(word, 2),
+                .writer = field(word, 3),
+                .upgrader = field(word, 4),
+                .is_promoting = (field(word, 5) & 1) != 0};
     }
 
     /// Whether somebody who comes now may hold it so at once. A waiting writer keeps everybody out;
@@ -161,6 +151,17 @@ struct SharedRwSummary {
                 is_promoting = sign > 0;
                 return;
         }
+    }
+
+  private:
+    static constexpr unsigned field_bits = 11;
+    static constexpr uint64_t field_mask = (1U << field_bits) - 1;
+
+    static constexpr uint64_t at(uint64_t value, unsigned number) {
+        return (value & field_mask) << (number * field_bits);
+    }
+    static constexpr uint32_t field(uint64_t word, unsigned number) {
+        return static_cast<uint32_t>((word >> (number * field_bits)) & field_mask);
     }
 };
 
