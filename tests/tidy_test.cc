@@ -225,6 +225,11 @@ TEST(Rules, OwnHeaderComesFirst) {
     const std::vector<SourceFile> all{{"src/a/b.h", ""}, {"include/braidway/a/c.h", ""}};
     EXPECT_EQ(own_header_not_first({"src/a/c.cc", "#include \"a/b.h\"\n"}, all).size(), 1u);
     EXPECT_TRUE(own_header_not_first({"src/a/c.cc", "#include \"braidway/a/c.h\"\n"}, all).empty());
+    const std::vector<SourceFile> both{{"src/a/b.h", ""}, {"include/braidway/a/b.h", ""}};
+    EXPECT_TRUE(
+        own_header_not_first({"src/a/b.cc", "#include \"braidway/a/b.h\"\n"}, both).empty());
+    EXPECT_TRUE(own_header_not_first({"src/a/b.cc", "#include \"a/b.h\"\n"}, both).empty());
+    EXPECT_EQ(own_header_not_first({"src/a/b.cc", "#include <map>\n"}, both).size(), 1u);
     EXPECT_EQ(
         own_header_not_first({"src/a/b.cc", "#include <map>\n#include \"a/b.h\"\n"}, all).size(),
         1u);

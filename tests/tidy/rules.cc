@@ -146,7 +146,8 @@ Findings wrong_floor(const SourceFile& file, const Floors& floors) {
 }
 
 Findings public_header_needs_sources(const SourceFile& file) {
-    static constexpr std::array<std::string_view, 3> system_folders{"linux/", "sys/", "asm/"};
+    static constexpr std::array<std::string_view, 4> system_folders{"linux/", "sys/", "asm/",
+                                                                    "sanitizer/"};
     if (!is_public_header(file.path)) return {};
     Findings findings;
     for (const Include& include : includes_of(file.text)) {
@@ -166,15 +167,19 @@ Findings public_header_needs_sources(const SourceFile& file) {
 
 Findings own_header_not_first(const SourceFile& file, std::span<const SourceFile> all) {
     if (!is_source(file.path) || !file.path.starts_with("src/")) return {};
-    const std::string unit(without_suffix(file.path).substr(4));
-    std::string header = unit + ".h";
-    if (find(all, included_file(header)) == nullptr) header = "braidway/" + header;
-    if (find(all, included_file(header)) == nullptr) return {};
+    const std::string own = unit_of(file.path) + ".h";
     const auto includes = includes_of(file.text);
-    if (!includes.empty() && includes.front().path == header) return {};
+    std::string missed;
+    // A unit may have a public header, one in src/, or both.
+    for (const std::string& header : {"braidway/" + own, own}) {
+        if (find(all, included_file(header)) == nullptr) continue;
+        if (!includes.empty() && includes.front().path == header) return {};
+        missed = header;
+    }
+    if (missed.empty()) return {};
     return {
         {file.path, includes.empty() ? 0 : includes.front().line,
-         "include \"" + header + "\" first, so that this file proves that its header is complete"}};
+         "include \"" + missed + "\" first, so that this file proves that its header is complete"}};
 }
 
 Findings long_functions(const SourceFile& file, std::span<const LongFunction> known) {
