@@ -3,10 +3,6 @@
 
 namespace braidway::sync {
 
-template class SharedRwTable<SystemPolicy, SystemProcesses>;
-template class SharedRwHolder<SystemPolicy, SystemProcesses>;
-template class BasicSharedRwSemaphore<SystemPolicy>;
-
 namespace {
 
 std::string sentence(SharedRwError::Fault fault, uint64_t found, uint64_t expected) {

@@ -49,12 +49,12 @@ def package_flags(stage, root, package):
     return flags, version.stdout.strip()
 
 
-def exported_names(stage, library):
-    """The names, with their versions, that a shared library shows, sorted."""
+def exported_names(stage, library, without="A"):
+    """The names, with their versions, that a shared library shows, sorted; without those of some
+    of nm's types. The name of the version itself is absolute (A)."""
     need_tools("nm")
     lines = stage.run("nm", "-D", "--defined-only", library).stdout.split("\n")
-    # The name of the version itself is absolute (A).
-    return sorted(line.split()[2] for line in lines if line and line.split()[1] != "A")
+    return sorted(line.split()[2] for line in lines if line and line.split()[1] not in without)
 
 
 def soname(stage, library):

@@ -25,6 +25,12 @@ def examples_of(room):
     return found
 
 
+def standard_of(path):
+    """The oldest C++ that the headers of an example are for: docs/locks.md."""
+    with open(path) as source:
+        return "c++23" if "shared_rw_semaphore.h" in source.read() else "c++20"
+
+
 def build_and_run(stage, sources, flags):
     """Builds each example with `flags` and nothing else of ours, and runs it."""
     compiler = cached(stage, "CMAKE_CXX_COMPILER")
@@ -33,7 +39,7 @@ def build_and_run(stage, sources, flags):
     folder = next(each[2:] for each in flags if each.startswith("-L"))
     for source in sources:
         program = stage.path(os.path.basename(source)[:-3])
-        stage.run(compiler, "-std=c++20", "-O1", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow",
+        stage.run(compiler, f"-std={standard_of(source)}", "-O1", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow",
                   "-Wconversion", "-Wold-style-cast", "-Werror",
                   *([f"-fsanitize={sanitize}"] if sanitize else []),
                   source, "-o", program, *flags)
@@ -48,7 +54,9 @@ def story_locks_export_the_listed_names_and_no_other(stage):
         wanted = sorted(listed.read().split())
     lost = sorted(set(wanted) - set(found))
     expect_equal(lost, [], "names that programs may use and the library has no more")
-    new = "".join(f"\n{name}" for name in sorted(set(found) - set(wanted)))
+    # What is inline has a copy in the library or has not, as the compiler likes.
+    strong = exported_names(stage, library, without="AWVu")
+    new = "".join(f"\n{name}" for name in sorted(set(strong) - set(wanted)))
     expect(not new, f"names that are not in {SYMBOLS}; add them, and do not let them go:{new}")
     expect_equal(soname(stage, library), "libbraidway-sync.so.0", "SONAME")
 

@@ -25,6 +25,12 @@
 #include "base/random.h"
 
 namespace braidway::sync {
+
+// All of it compiles, also what no test below calls.
+template class SharedRwTable<SystemPolicy, SystemProcesses>;
+template class SharedRwHolder<SystemPolicy, SystemProcesses>;
+template class BasicSharedRwSemaphore<SystemPolicy>;
+
 namespace {
 
 using std::chrono::milliseconds;
