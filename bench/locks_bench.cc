@@ -227,11 +227,11 @@ double quotient(double ours, double theirs) {
 }
 
 void print_table(const std::vector<Lock>& locks) {
-    fmt::print("{:<22}{:>6}", "ns per turn, medians", "bytes");
+    fmt::print("{:<24}{:>6}", "ns per turn, medians", "bytes");
     for (const std::string_view column : timed_columns) fmt::print("{:>11}", column);
     fmt::print("{:>11}{:>11}\n", "flood", "worst ms");
     for (const Lock& lock : locks) {
-        fmt::print("{:<22}{:>6}", lock.name, lock.bytes);
+        fmt::print("{:<24}{:>6}", lock.name, lock.bytes);
         for (const std::string_view column : timed_columns)
             fmt::print("{:>11.1f}", figure(lock, column));
         fmt::print("{:>11.0f}{:>11.1f}\n", figure(lock, "flood"), figure(lock, "worst ms"));
@@ -240,14 +240,14 @@ void print_table(const std::vector<Lock>& locks) {
 
 /// RwSemaphore beside each lock that has readers, Mutex beside those that have none.
 void print_ratios(const std::vector<Lock>& locks) {
-    fmt::print("\n{:<28}", "ours / theirs");
+    fmt::print("\n{:<34}", "ours / theirs");
     for (const std::string_view column : timed_columns) fmt::print("{:>11}", column);
     fmt::print("{:>11}\n", "flood");
     for (const Lock& lock : locks) {
         if (lock.name.starts_with("sync::")) continue;
         const Lock& ours =
             named(locks, lock.name == "std::mutex" ? "sync::Mutex" : "sync::RwSemaphore");
-        fmt::print("{:<28}", fmt::format("{} / {}", ours.name.substr(6), lock.name));
+        fmt::print("{:<34}", fmt::format("{} / {}", ours.name.substr(6), lock.name));
         for (const std::string_view column : timed_columns)
             fmt::print("{:>10.2f}x", quotient(figure(ours, column), figure(lock, column)));
         fmt::print("{:>10.1f}x\n", quotient(figure(ours, "flood"), figure(lock, "flood")));
@@ -281,8 +281,13 @@ void print_targets(const std::vector<Lock>& locks) {
         "with std::shared_mutex (target 30)\n",
         verdict(turns >= 30 * turns_of_standard), turns, turns / turns_of_standard,
         figure(standard, "flood"));
-    fmt::print("size {}: RwSemaphore {} bytes (target 16)\n", verdict(ours.bytes <= 16),
-               ours.bytes);
+    const Lock& shared = named(locks, "sync::SharedRwSemaphore");
+    fmt::print(
+        "size {}: RwSemaphore {} bytes (target 16), SharedRwSemaphore {} (64) and a table of {} "
+        "bytes "
+        "for each holder\n",
+        verdict(ours.bytes <= 16 && shared.bytes <= 64), ours.bytes, shared.bytes,
+        sizeof(SharedPeer::Semaphore::Slot));
 }
 
 bool write_json(const std::vector<Lock>& locks, const Settings& settings) {

@@ -4,12 +4,17 @@
 
 #include <pthread.h>
 
+#include <array>
+#include <atomic>
+#include <cstddef>
 #include <mutex>
+#include <optional>
 #include <shared_mutex>
 
 #include "base/check.h"
 #include "braidway/sync/mutex.h"
 #include "braidway/sync/rw_semaphore.h"
+#include "braidway/sync/shared_rw_semaphore.h"
 
 #ifdef BRAIDWAY_BENCH_ABSL
 #include <absl/synchronization/mutex.h>
@@ -61,6 +66,50 @@ struct ExclusivePeer {
         inside();
         lock.unlock();
     }
+};
+
+/// Our semaphore between processes, used by threads of one. Each thread is attached for as long as
+/// it lives.
+struct SharedPeer {
+    using Semaphore = sync::SharedRwSemaphore;
+    using Measured = sync::SharedRwHeader<sync::SystemPolicy>;
+    static constexpr unsigned slots = 64;
+
+    SharedPeer()
+        : semaphore(Semaphore::create(memory.data(), memory.size(), slots).value()), id(++made) {}
+
+    template <typename Inside>
+    void reading(Inside&& inside) {
+        Semaphore::Holder& lock = holder();
+        lock.lock_shared();
+        inside();
+        lock.unlock_shared();
+    }
+    template <typename Inside>
+    void writing(Inside&& inside) {
+        Semaphore::Holder& lock = holder();
+        lock.lock();
+        inside();
+        lock.unlock();
+    }
+
+  private:
+    Semaphore::Holder& holder() {
+        // The peer for which this thread is attached at the moment.
+        thread_local unsigned attached_to = 0;
+        thread_local std::optional<Semaphore::Holder> mine;
+        if (attached_to != id) {
+            mine.emplace(semaphore.attach().value());
+            attached_to = id;
+        }
+        return *mine;
+    }
+
+    static inline std::atomic<unsigned> made = 0;
+
+    alignas(64) std::array<std::byte, Semaphore::size_bytes(slots)> memory{};
+    Semaphore semaphore;
+    unsigned id;
 };
 
 /// glibc's lock of one kind; PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP is the one that lets no
@@ -140,6 +189,7 @@ template <typename Visit>
 void for_each_peer(Visit&& visit) {
     visit.template operator()<StandardPeer<sync::RwSemaphore>>("sync::RwSemaphore");
     visit.template operator()<ExclusivePeer<sync::Mutex>>("sync::Mutex");
+    visit.template operator()<SharedPeer>("sync::SharedRwSemaphore");
     visit.template operator()<StandardPeer<std::shared_mutex>>("std::shared_mutex");
     visit.template operator()<ExclusivePeer<std::mutex>>("std::mutex");
     visit.template operator()<PthreadPeer<PTHREAD_RWLOCK_PREFER_READER_NP>>("pthread reader");
