@@ -3,10 +3,13 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <csignal>
+#include <fstream>
 #include <functional>
+#include <string>
 #include <thread>
 #include <utility>
 
@@ -23,6 +26,7 @@ class Actor {
     explicit Actor(Body body)
         : handler_(catch_signal()), thread_([this, body = std::move(body)] {
               current = this;
+              id_ = gettid();
               body();
               done_ = true;
           }) {}
@@ -32,11 +36,11 @@ class Actor {
     Actor(const Actor&) = delete;
     Actor& operator=(const Actor&) = delete;
 
-    /// True when it has gone to sleep `times` times, as it does in the queue of a lock.
+    /// True when it has gone to sleep `times` times, as it does in the queue of a lock, and sleeps.
     bool sleeps(int times = 1) const {
-        return holds_soon([this, times] { return sleeps_ >= times || done_; }) && sleeps_ >= times;
+        const bool called = holds_soon([&] { return sleeps_ >= times || done_; });
+        return called && holds_soon([&] { return is_asleep() || done_; }) && !done_;
     }
-    bool is_done() const { return done_; }
     bool ends() const {
         return holds_soon([this] { return done_.load(); });
     }
@@ -56,6 +60,15 @@ class Actor {
   private:
     friend struct WatchedPolicy;
 
+    /// The kernel says so: between the call and the sleep a change would be seen without a wake.
+    bool is_asleep() const {
+        std::ifstream stat("/proc/self/task/" + std::to_string(id_) + "/stat");
+        std::string text;
+        std::getline(stat, text);
+        const size_t name_end = text.rfind(')');
+        return name_end != std::string::npos && text.substr(name_end + 1, 3) == " S ";
+    }
+
     static bool catch_signal() {
         struct sigaction action{};
         action.sa_handler = [](int) {};
@@ -63,6 +76,7 @@ class Actor {
     }
 
     inline static thread_local Actor* current = nullptr;
+    std::atomic<pid_t> id_ = 0;
     std::atomic<int> sleeps_ = 0;
     std::atomic<bool> gives_up_ = false;
     std::atomic<bool> gave_up_ = false;
