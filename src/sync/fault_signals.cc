@@ -17,7 +17,7 @@
 
 #include "braidway/sync/mutex.h"
 #include "braidway/sync/user_window.h"
-#include "sync/user_window.h"
+#include "sync/fault_fixup.h"
 
 namespace braidway::sync {
 namespace {

@@ -21,9 +21,9 @@ struct CopyPlace {
     const std::byte* from;
 };
 
-/// Copies `left` bytes one by one; moves `place` on and counts `left` down. Stops at a fault.
-void copy_bytes(CopyPlace& place, size_t& left) {
-    if (left == 0) return;
+/// Copies `left` bytes one by one; moves `place` on and counts `left` down. False on a fault.
+bool copy_bytes(CopyPlace& place, size_t& left) {
+    if (left == 0) return true;
     uint64_t carried = 0;
 #if defined(__x86_64__)
     asm volatile(
@@ -51,6 +51,7 @@ void copy_bytes(CopyPlace& place, size_t& left) {
         :
         : "memory", "cc");
 #endif
+    return left == 0;
 }
 
 /// Copies the whole words of 8 bytes in `left`. False on a fault; the word it was in is left whole.
@@ -88,21 +89,30 @@ bool copy_words(CopyPlace& place, size_t& left) {
     return words == 0;
 }
 
-/// Copies what is worth a faster way. False on a fault; the piece it was in may be left whole.
-bool copy_block(CopyPlace& place, size_t& left) {
-#if defined(__x86_64__)
-    // Processors since 2013 move whole cache lines here; starting costs them some 30 cycles.
-    constexpr size_t worth_it_bytes = 256;
-    if (left < worth_it_bytes) return true;
-    asm volatile("1: rep movsb\n\t2:\n\t" BRAIDWAY_USER_ENTRY("1b", "2b", "2b")
-                 : "+D"(place.to), "+S"(place.from), "+c"(left)
-                 :
-                 : "memory");
-    return left == 0;
-#else
+/// Copies the whole pieces of 64 bytes in `left`, as copy_words() does.
+bool copy_pieces(CopyPlace& place, size_t& left) {
     constexpr size_t piece_bytes = 64;
     size_t pieces = left / piece_bytes;
     if (pieces == 0) return true;
+#if defined(__x86_64__)
+    asm volatile(
+        "1: movups (%[from]), %%xmm0\n\t"
+        "movups 16(%[from]), %%xmm1\n\t"
+        "movups 32(%[from]), %%xmm2\n\t"
+        "movups 48(%[from]), %%xmm3\n\t"
+        "movups %%xmm0, (%[to])\n\t"
+        "movups %%xmm1, 16(%[to])\n\t"
+        "movups %%xmm2, 32(%[to])\n\t"
+        "movups %%xmm3, 48(%[to])\n\t"
+        "addq $64, %[from]\n\t"
+        "addq $64, %[to]\n\t"
+        "dec %[pieces]\n\t"
+        "jnz 1b\n\t"
+        "2:\n\t" BRAIDWAY_USER_ENTRY("1b", "2b", "2b")
+        : [to] "+r"(place.to), [from] "+r"(place.from), [pieces] "+r"(pieces)
+        :
+        : "memory", "cc", "xmm0", "xmm1", "xmm2", "xmm3");
+#else
     asm volatile(
         "1: ldp q0, q1, [%[from]]\n\t"
         "ldp q2, q3, [%[from], #32]\n\t"
@@ -116,8 +126,24 @@ bool copy_block(CopyPlace& place, size_t& left) {
         : [to] "+&r"(place.to), [from] "+&r"(place.from), [pieces] "+&r"(pieces)
         :
         : "memory", "cc", "v0", "v1", "v2", "v3");
+#endif
     left = pieces * piece_bytes + left % piece_bytes;
     return pieces == 0;
+}
+
+/// Copies what is long enough for the processor's own instruction. False on a fault.
+bool copy_long([[maybe_unused]] CopyPlace& place, [[maybe_unused]] size_t& left) {
+#if defined(__x86_64__)
+    // Processors since 2013 move whole cache lines here, but take a while to start.
+    constexpr size_t worth_it_bytes = 1024;
+    if (left < worth_it_bytes) return true;
+    asm volatile("1: rep movsb\n\t2:\n\t" BRAIDWAY_USER_ENTRY("1b", "2b", "2b")
+                 : "+D"(place.to), "+S"(place.from), "+c"(left)
+                 :
+                 : "memory");
+    return left == 0;
+#else
+    return true;
 #endif
 }
 
@@ -125,21 +151,18 @@ bool copy_block(CopyPlace& place, size_t& left) {
 /// bytes are done.
 size_t copy(CopyPlace place, size_t size_bytes, const void* user) {
     size_t left = size_bytes;
-    // A fault at the first byte of a page is exact; inside, smaller pieces find the very byte.
-    const auto is_exact = [&] {
-        return (reinterpret_cast<uintptr_t>(user) + size_bytes - left) % page_bytes == 0;
-    };
-    if (!copy_block(place, left) && is_exact()) return size_bytes - left;
-    size_t rest = 0;
-    if (!copy_words(place, left)) {
-        if (is_exact()) return size_bytes - left;
-        // The missing byte is in this word, unless it has come back meanwhile; enough was done
-        // then.
-        rest = left - 8;
-        left = 8;
+    if (copy_long(place, left) && copy_pieces(place, left) && copy_words(place, left) &&
+        copy_bytes(place, left)) [[likely]] {
+        return size_bytes;
     }
-    copy_bytes(place, left);
-    return size_bytes - left - rest;
+    // Something was missing in a piece that was left whole. It begins with a page, so the bytes
+    // before that page are there; if they went meanwhile, the copy stops at the very byte, too.
+    const size_t past_border = (reinterpret_cast<uintptr_t>(user) + size_bytes - left) % page_bytes;
+    if (past_border == 0) return size_bytes - left;
+    size_t before_border = std::min(left, page_bytes - past_border);
+    left -= before_border;
+    copy_bytes(place, before_border);
+    return size_bytes - left - before_border;
 }
 
 bool aligned(const uint32_t* word) {

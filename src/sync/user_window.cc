@@ -5,7 +5,7 @@
 
 #include "base/check.h"
 #include "sync/address_ranges.h"
-#include "sync/user_window.h"
+#include "sync/fault_fixup.h"
 
 namespace braidway::sync {
 namespace {

@@ -5,9 +5,8 @@
 #include <vector>
 
 #include "braidway/sync/user_access.h"
-#include "sync/address_ranges.h"
+#include "sync/fault_fixup.h"
 #include "sync/user_memory.h"
-#include "sync/user_window.h"
 
 namespace braidway::sync {
 namespace {
@@ -68,18 +67,6 @@ TEST(UserAccessFixup, IsForAnAccessorInAWindowOnly) {
         ++found;
     }
     EXPECT_GT(found, 0U);
-}
-
-TEST(AddressRanges, GivesASlotAwayAgainAfterItWasRemoved) {
-    AddressRanges<2> ranges;
-    const unsigned first = ranges.add(10, 20);
-    EXPECT_NE(ranges.add(30, 40), ranges.no_slot);
-    EXPECT_EQ(ranges.add(50, 60), ranges.no_slot);
-    ranges.remove(first);
-    EXPECT_FALSE(ranges.any_of([](uintptr_t begin, uintptr_t) { return begin == 10; }));
-    EXPECT_EQ(ranges.add(50, 60), first);
-    EXPECT_TRUE(
-        ranges.any_of([](uintptr_t begin, uintptr_t end) { return begin == 50 && end == 60; }));
 }
 
 }  // namespace

@@ -44,6 +44,31 @@ enum class CasOutcome : uint8_t {
     fault,      ///< There is no memory to write to; nothing was changed.
 };
 
+/// What was read, or nothing when there was a fault: as std::optional, but made so that g++ keeps
+/// it in registers and a load costs what a load costs.
+template <UserWord T>
+class [[nodiscard]] UserValue {
+  public:
+    constexpr UserValue() = default;
+    constexpr UserValue(T value, bool present) : value_(value), present_(present) {}
+
+    constexpr bool has_value() const { return present_; }
+    constexpr explicit operator bool() const { return present_; }
+    /// The value; any value when there is none.
+    constexpr T operator*() const { return value_; }
+
+    friend constexpr bool operator==(const UserValue& left, std::type_identity_t<T> right) {
+        return left.present_ && left.value_ == right;
+    }
+    friend constexpr bool operator==(const UserValue& left, std::nullopt_t /*nothing*/) {
+        return !left.present_;
+    }
+
+  private:
+    T value_{};
+    bool present_ = false;
+};
+
 /// Implementation of the functions below: the word as the processor has it.
 template <UserWord T>
 struct UserWordAccess {
@@ -82,13 +107,12 @@ struct UserWordAccess {
 ///
 /// Threads: any with SIGSEGV and SIGBUS unblocked; async-signal-safe under that condition.
 template <UserWord T>
-[[nodiscard]] inline std::optional<T> try_load(const T* from) {
+[[nodiscard]] inline UserValue<T> try_load(const T* from) {
     using Of = UserWordAccess<T>;
     typename Of::Word value;
-    if (!Of::aligned(from) || !UserMachine::load(Of::machine(from), value)) [[unlikely]]
-        return std::nullopt;
+    const bool present = UserMachine::load(Of::machine(from), value);
     Of::ordered_after(from);
-    return static_cast<T>(value);
+    return {static_cast<T>(value), present};
 }
 
 /// Stores `value` in one piece, with release semantics. False on a fault, also when the memory may
@@ -96,8 +120,6 @@ template <UserWord T>
 template <UserWord T>
 [[nodiscard]] inline bool try_store(T* to, std::type_identity_t<T> value) {
     using Of = UserWordAccess<T>;
-    if (!Of::aligned(to)) [[unlikely]]
-        return false;
     Of::ordered_before(to);
     return UserMachine::store(Of::machine(to), static_cast<typename Of::Word>(value));
 }
@@ -125,31 +147,29 @@ template <UserWord T>
 
 /// Puts `value` there and returns what was there; sequentially consistent. Nothing on a fault.
 template <UserWord T>
-[[nodiscard]] inline std::optional<T> try_exchange(T* word, std::type_identity_t<T> value) {
+[[nodiscard]] inline UserValue<T> try_exchange(T* word, std::type_identity_t<T> value) {
     using Of = UserWordAccess<T>;
     auto before = static_cast<typename Of::Word>(value);
     if (!Of::aligned(word)) [[unlikely]]
-        return std::nullopt;
+        return {};
     Of::ordered_before(word);
-    if (!UserMachine::exchange(Of::machine(word), before)) [[unlikely]]
-        return std::nullopt;
+    const bool present = UserMachine::exchange(Of::machine(word), before);
     Of::ordered_after(word);
-    return static_cast<T>(before);
+    return {static_cast<T>(before), present};
 }
 
 /// Adds `value` (wrapping round) and returns what was there before; sequentially consistent.
 /// Nothing on a fault.
 template <UserWord T>
-[[nodiscard]] inline std::optional<T> try_fetch_add(T* word, std::type_identity_t<T> value) {
+[[nodiscard]] inline UserValue<T> try_fetch_add(T* word, std::type_identity_t<T> value) {
     using Of = UserWordAccess<T>;
     auto before = static_cast<typename Of::Word>(value);
     if (!Of::aligned(word)) [[unlikely]]
-        return std::nullopt;
+        return {};
     Of::ordered_before(word);
-    if (!UserMachine::fetch_add(Of::machine(word), before)) [[unlikely]]
-        return std::nullopt;
+    const bool present = UserMachine::fetch_add(Of::machine(word), before);
     Of::ordered_after(word);
-    return static_cast<T>(before);
+    return {static_cast<T>(before), present};
 }
 
 /// Copies from shared memory into our own, any alignment. Returns how many bytes were copied: all,

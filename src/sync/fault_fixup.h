@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the fault handler asks.
+// Whether a fault is forgiven: what the handler asks.
 #pragma once
 
 #include <cstdint>
