@@ -20,7 +20,7 @@ class Arena {
         for (;; ++chunk_, used_ = 0) {
             if (chunk_ == chunks_.size()) {
                 const size_t size = std::max(chunk_size_bytes, size_bytes + alignment);
-                chunks_.push_back({std::make_unique<std::byte[]>(size), size});
+                chunks_.push_back({std::make_unique_for_overwrite<std::byte[]>(size), size});
             }
             const Chunk& chunk = chunks_[chunk_];
             const uintptr_t base = reinterpret_cast<uintptr_t>(chunk.memory.get());

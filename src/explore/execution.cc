@@ -10,7 +10,8 @@
 namespace braidway::explore {
 namespace {
 
-constinit thread_local Execution* running_here = nullptr;
+// Read in every step; the library may be a shared one, but is not loaded late by many.
+[[gnu::tls_model("initial-exec")]] constinit thread_local Execution* running_here = nullptr;
 
 }  // namespace
 

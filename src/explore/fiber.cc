@@ -7,6 +7,7 @@
 
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include "base/check.h"
 
@@ -105,8 +106,9 @@ namespace braidway::explore {
 namespace {
 
 /// Of the switch under way.
-constinit thread_local Context* left = nullptr;
-constinit thread_local Context* entered = nullptr;
+[[gnu::tls_model("initial-exec")]] constinit thread_local Context* left = nullptr;
+[[gnu::tls_model("initial-exec")]] constinit thread_local Context* entered = nullptr;
+[[gnu::tls_model("initial-exec")]] constinit thread_local void* known_globals = nullptr;
 
 size_t guard_size_bytes() {
     static const size_t size = static_cast<size_t>(sysconf(_SC_PAGESIZE));
@@ -115,10 +117,46 @@ size_t guard_size_bytes() {
 
 /// What <cxxabi.h> keeps for each thread of the machine: its two words, whose type it hides.
 void* exception_globals() {
-    return abi::__cxa_get_globals();
+    if (known_globals == nullptr) known_globals = abi::__cxa_get_globals();
+    return known_globals;
 }
 
 constexpr size_t exception_globals_bytes = 2 * sizeof(void*);
+
+/// Stacks, each above its guard page. Those that are free are kept: a short exploration takes less
+/// time than mapping them.
+class Stacks {
+  public:
+    Stacks() = default;
+    Stacks(const Stacks&) = delete;
+    Stacks& operator=(const Stacks&) = delete;
+    ~Stacks() {
+        for (char* const stack : free_) {
+            munmap(stack - guard_size_bytes(), guard_size_bytes() + Fiber::stack_size_bytes);
+        }
+    }
+
+    char* take() {
+        if (!free_.empty()) {
+            char* const stack = free_.back();
+            free_.pop_back();
+            return stack;
+        }
+        void* const memory =
+            mmap(nullptr, guard_size_bytes() + Fiber::stack_size_bytes, PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+        CHECK(memory != MAP_FAILED, "there is no memory for the stack of a fiber");
+        CHECK(mprotect(memory, guard_size_bytes(), PROT_NONE) == 0,
+              "the page below a fiber's stack cannot be protected");
+        return static_cast<char*>(memory) + guard_size_bytes();
+    }
+    void give_back(char* stack) { free_.push_back(stack); }
+
+  private:
+    std::vector<char*> free_;
+};
+
+thread_local Stacks stacks;
 
 }  // namespace
 
@@ -148,14 +186,8 @@ void Context::arrive() {
 }
 
 Fiber::Fiber(void (*entry)(void*), void* argument) : entry_(entry), argument_(argument) {
-    memory_ = mmap(nullptr, guard_size_bytes() + stack_size_bytes, PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
-    CHECK(memory_ != MAP_FAILED, "there is no memory for the stack of a fiber");
-    CHECK(mprotect(memory_, guard_size_bytes(), PROT_NONE) == 0,
-          "the page below a fiber's stack cannot be protected");
+    stack_ = stacks.take();
     context_.fiber_ = this;
-    context_.stack_bottom_ = static_cast<char*>(memory_) + guard_size_bytes();
-    context_.stack_size_bytes_ = stack_size_bytes;
     restart();
 }
 
@@ -163,20 +195,18 @@ Fiber::~Fiber() {
 #if defined(BRAIDWAY_FIBERS_UNDER_TSAN)
     __tsan_destroy_fiber(context_.tsan_fiber_);
 #endif
-    char* const stack = static_cast<char*>(memory_) + guard_size_bytes();
 #if defined(BRAIDWAY_FIBERS_UNDER_ASAN)
-    __asan_unpoison_memory_region(stack, stack_size_bytes);
+    __asan_unpoison_memory_region(stack_, stack_size_bytes);
 #endif
-    munmap(stack - guard_size_bytes(), guard_size_bytes() + stack_size_bytes);
+    stacks.give_back(stack_);
 }
 
 void Fiber::restart() {
-    char* const stack = static_cast<char*>(memory_) + guard_size_bytes();
 #if defined(BRAIDWAY_FIBERS_UNDER_ASAN)
     // The frames that are forgotten have left their red zones.
-    __asan_unpoison_memory_region(stack, stack_size_bytes);
+    __asan_unpoison_memory_region(stack_, stack_size_bytes);
     context_.fake_stack_ = nullptr;
-    context_.stack_bottom_ = stack;
+    context_.stack_bottom_ = stack_;
     context_.stack_size_bytes_ = stack_size_bytes;
 #endif
 #if defined(BRAIDWAY_FIBERS_UNDER_TSAN)
@@ -184,7 +214,7 @@ void Fiber::restart() {
     context_.tsan_fiber_ = __tsan_create_fiber(0);
 #endif
     std::memset(context_.caught_exceptions_, 0, sizeof(context_.caught_exceptions_));
-    void** top = reinterpret_cast<void**>(stack + stack_size_bytes);
+    void** top = reinterpret_cast<void**>(stack_ + stack_size_bytes);
 #if defined(__x86_64__)
     // Popped by the switch: six registers and the address to go to, at which the stack is as after
     // a call from nowhere.

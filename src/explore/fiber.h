@@ -63,7 +63,7 @@ class Fiber {
     [[noreturn]] static void begin();
 
     Context context_;
-    void* memory_;
+    char* stack_;  ///< Its lowest byte.
     void (*entry_)(void*);
     void* argument_;
 };
