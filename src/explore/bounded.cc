@@ -20,11 +20,10 @@ unsigned BoundedSearch::pick(const Execution& execution) {
         const bool is_preemption = (before.free & slot_bit(before.slot)) == 0;
         node.preemptions = before.preemptions + (is_preemption ? 1 : 0);
     }
-    // A kill is no thread that the last one could go on after.
     const Slots last = execution.last() < slots_max ? slot_bit(execution.last()) : 0;
     const bool goes_on = (last & node.enabled) != 0;
     if (goes_on && !execution.last_gave_way()) {
-        node.free = last | (node.enabled & execution.optional());
+        node.free = last | execution.beside();
         if (node.preemptions >= preemptions_max_) node.rest = node.free;
     }
     const Slots required = node.rest & ~execution.optional();

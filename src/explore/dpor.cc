@@ -96,7 +96,7 @@ void SourceDpor::analyse(const Execution& execution, unsigned index) {
             clock[i] = std::max(clock[i], nodes_[step].clock[i]);
         }
     };
-    const int enabler = slot < execution.threads() ? execution.enabler(slot) : -1;
+    const int enabler = execution.enabler(slot);
     if (enabler >= 0) join(enabler);
 
     racers_.clear();

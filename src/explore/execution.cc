@@ -34,13 +34,7 @@ Finding Execution::run(Chooser& chooser, Trace* trace) {
     reset(chooser, trace);
     World world(*this);
     setup_(world);
-    slots_count_ = threads_;
-    kills_left_ = options_.kills_max;
-    if (kills_left_ > 0) {
-        CHECK(threads_ + processes_count_ <= slots_max, "too many threads and processes");
-        for (unsigned i = 0; i < processes_count_; ++i) optional_ |= slot_bit(slots_count_++);
-        enabled_ = optional_;
-    }
+    make_room_beside_threads();
     running_here = this;
     chooser.begin(*this);
     reschedule();
@@ -50,6 +44,23 @@ Finding Execution::run(Chooser& chooser, Trace* trace) {
     running_here = nullptr;
     clean_up();
     return finding_;
+}
+
+void Execution::make_room_beside_threads() {
+    slots_count_ = threads_;
+    first_flusher_ = slots_max;
+    kills_left_ = options_.kills_max;
+    if (kills_left_ > 0) {
+        CHECK(threads_ + processes_count_ <= slots_max, "too many threads and processes");
+        for (unsigned i = 0; i < processes_count_; ++i) optional_ |= slot_bit(slots_count_++);
+        enabled_ = optional_;
+    }
+    if (options_.memory == Memory::tso) {
+        CHECK(slots_count_ + threads_ <= slots_max, "too many threads for store buffers");
+        first_flusher_ = slots_count_;
+        slots_count_ += threads_;
+    }
+    for (unsigned slot = threads_; slot < slots_count_; ++slot) slots_[slot].enabler = -1;
 }
 
 void Execution::reset(Chooser& chooser, Trace* trace) {
@@ -201,10 +212,16 @@ unsigned Execution::next_slot() {
         mode_ = 0;
         robbed_ = 0;
         enabled_ &= ~slot_bit(slot);
-        last_ = slot;
-        gave_way_ = false;
-        if (slot < threads_) return slot;
-        kill(slot);
+        if (slot < threads_) {
+            last_ = slot;
+            gave_way_ = false;
+            return slot;
+        }
+        if (slot < first_flusher_) {
+            kill(slot);
+        } else {
+            flush(slot);
+        }
     }
 }
 
@@ -229,7 +246,7 @@ bool Execution::conclude() {
         }
         in_endgame_ = plays_endgames_ && !runs_free_;
         is_over_ = !in_endgame_;
-        for (unsigned i = 0; in_endgame_ && i < slots_count_ - threads_; ++i) {
+        for (unsigned i = 0; in_endgame_ && i < processes_count_ && options_.kills_max > 0; ++i) {
             const bool may_kill = kills_left_ > 0 || processes_[i].threads == 0;
             if (!processes_[i].spent && may_kill) enabled_ |= slot_bit(threads_ + i);
             if (processes_[i].threads != 0) spared_ |= slot_bit(threads_ + i);
@@ -265,7 +282,11 @@ void Execution::add_thread(std::string_view name, unsigned process, std::functio
     slot.pending = nullptr;
     slot.at = At::ready;
     slot.enabler = -1;
+    slot.woken_at = nullptr;
     slot.reads.clear();
+    slot.buffer.clear();
+    slot.last_flush = -1;
+    slot.awaits_flush = false;
     slot.process = nullptr;
     fiber_of(slot);
     unprimed_ |= slot_bit(threads_);

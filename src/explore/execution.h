@@ -27,7 +27,7 @@ namespace braidway::explore {
 /// somebody else is picked.
 ///
 /// Slots 0 to threads - 1 are the threads, in the order of World::thread(); behind them the killers
-/// of processes.
+/// of processes, and under TSO a flusher for each thread.
 ///
 /// Threads: one; one execution at a time in a thread.
 class Execution {
@@ -56,7 +56,9 @@ class Execution {
     /// Slots whose next step is to let a process be that might have been killed: in the end, when
     /// nobody else can move.
     Slots spared() const { return in_endgame_ ? spared_ : 0; }
-    /// Who took the last step; slots_max before the first.
+    /// Slots that are no threads.
+    Slots beside() const { return enabled_ & ~(slot_bit(threads_) - 1); }
+    /// Which thread took the last step; slots_max before the first.
     unsigned last() const { return last_; }
     /// Whether the last thread gives way of its own: it yields, sleeps, rests or has ended.
     bool last_gave_way() const { return gave_way_; }
@@ -115,6 +117,13 @@ class Execution {
         unsigned writes;  ///< By others, since.
         int last_write;
     };
+    /// A store on its way to memory.
+    struct Store {
+        const void* address;
+        uint64_t value;
+        uint8_t size_bytes;
+        int step;
+    };
     struct Process {
         unsigned number = 0;
         Slots members = 0;
@@ -134,8 +143,11 @@ class Execution {
         detail::Operation* pending = nullptr;
         At at = At::done;
         int enabler = -1;
-        const void* woken_at = nullptr;  ///< By `enabler`.
+        const void* woken_at = nullptr;  ///< By `enabler`, and no step since.
         std::vector<Read> reads;
+        std::vector<Store> buffer;  ///< Oldest first.
+        int last_flush = -1;
+        bool awaits_flush = false;  ///< Its next operation needs an empty buffer.
     };
     struct Shared {
         void* object;
@@ -144,6 +156,7 @@ class Execution {
 
     // --- execution.cc: the course of a run
     void reset(Chooser& chooser, Trace* trace);
+    void make_room_beside_threads();
     void run_finally();
     void clean_up();
     static void clean_up(Slot& slot);
@@ -167,7 +180,11 @@ class Execution {
     void go_on_spinning(Slot& me);
     void kill(unsigned slot);
     void note_read(Slot& me, const void* address);
-    void tell_readers(const void* address);
+    void tell_readers(unsigned writer, const void* address);
+    void announce(Slot& me, detail::Operation& operation);
+    bool is_buffered(const detail::Operation& operation) const;
+    void put_into_buffer(Slot& me, detail::Operation& operation);
+    void flush(unsigned slot);
     unsigned choose(unsigned count);
     void touch(const void* address, uint8_t how) {
         touches_.push_back({address, how});
@@ -194,6 +211,7 @@ class Execution {
     unsigned running_ = outside;
     unsigned threads_ = 0;
     unsigned slots_count_ = 0;
+    unsigned first_flusher_ = slots_max;
     Slots unprimed_ = 0;  ///< Ran into nothing visible yet since they began or were woken.
     Slots enabled_ = 0;
     Slots asleep_ = 0;

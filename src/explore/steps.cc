@@ -157,7 +157,7 @@ void Execution::for_each_bed(const Process& process, Function function) const {
         const Slot& slot = slots_[std::countr_zero(rest)];
         if (slot.at == At::asleep) {
             for_each_address(*slot.pending, function);
-        } else if (slot.enabler >= 0) {
+        } else if (slot.woken_at != nullptr) {
             function(slot.woken_at);
         }
     }
@@ -169,12 +169,22 @@ void Execution::perform(Operation& operation) {
         return;
     }
     Slot& me = slots_[running_];
-    me.pending = &operation;
-    me.at = At::announced;
-    if (operation.kind == StepKind::yield && running_ == last_) gave_way_ = true;
-    enabled_ |= slot_bit(running_);
+    announce(me, operation);
     reschedule();
     carry_out(me, operation);
+}
+
+void Execution::announce(Slot& me, Operation& operation) {
+    me.pending = &operation;
+    me.at = At::announced;
+    const bool is_weak = operation.kind == StepKind::load || operation.kind == StepKind::yield ||
+                         operation.kind == StepKind::choice || is_buffered(operation);
+    me.awaits_flush = !is_weak && !me.buffer.empty();
+    if (!me.awaits_flush) enabled_ |= slot_bit(me.index);
+    // After its own flushes, also those before it was announced.
+    if (!is_weak && me.enabler < 0) me.enabler = me.last_flush;
+    const bool gives_way = operation.kind == StepKind::yield || me.awaits_flush;
+    if (gives_way && running_ == last_) gave_way_ = true;
 }
 
 void Execution::carry_out(Slot& me, Operation& operation) {
@@ -208,19 +218,72 @@ void Execution::finish_step(Slot& me) {
     }
     if (!runs_free_) chooser_->stepped(*this);
     me.enabler = -1;
+    me.woken_at = nullptr;
 }
 
 void Execution::access_word(Slot& me, Operation& operation) {
+    if (is_buffered(operation)) {
+        put_into_buffer(me, operation);
+        return;
+    }
     apply(operation);
+    if (!me.buffer.empty()) {
+        // A load looks into its own thread's buffer first. It depends on the flush all the same.
+        for (const Store& store : me.buffer) {
+            if (store.address == operation.address) operation.before = store.value;
+        }
+        operation.after = operation.before;
+    }
     uint8_t how = touched_word;
     if (operation.wrote) how |= touched_write;
     touch(operation.address, how);
     if (!watches_reads_) return;
     if (operation.wrote) {
-        tell_readers(operation.address);
+        tell_readers(me.index, operation.address);
     } else {
         note_read(me, operation.address);
     }
+}
+
+// --- store buffers
+
+bool Execution::is_buffered(const Operation& operation) const {
+    // `expected` of a store says that it is sequentially consistent: an exchange on x86.
+    return options_.memory == Memory::tso && operation.kind == StepKind::store &&
+           operation.expected == 0;
+}
+
+void Execution::put_into_buffer(Slot& me, Operation& operation) {
+    operation.after = operation.operand;
+    me.buffer.push_back(
+        {operation.address, operation.operand, operation.size_bytes, static_cast<int>(step_)});
+    enabled_ |= slot_bit(first_flusher_ + me.index);
+}
+
+void Execution::flush(unsigned slot) {
+    Slot& owner = slots_[slot - first_flusher_];
+    const Store store = owner.buffer.front();
+    owner.buffer.erase(owner.buffer.begin());
+    Operation operation;
+    operation.kind = StepKind::flush;
+    operation.change = Change::set;
+    operation.address = store.address;
+    operation.size_bytes = store.size_bytes;
+    operation.operand = store.value;
+    apply(operation);
+    touch(store.address, touched_word | touched_write);
+    if (watches_reads_) tell_readers(owner.index, store.address);
+    if (trace_ != nullptr) record(owner.index, StepKind::flush, operation);
+    slots_[slot].enabler = store.step;
+    owner.last_flush = static_cast<int>(step_);
+    if (!owner.buffer.empty()) {
+        enabled_ |= slot_bit(slot);
+    } else if (owner.awaits_flush && owner.at == At::announced) {
+        owner.awaits_flush = false;
+        owner.enabler = owner.last_flush;
+        enabled_ |= slot_bit(owner.index);
+    }
+    if (!runs_free_) chooser_->stepped(*this);
 }
 
 unsigned Execution::choose(unsigned count) {
@@ -343,9 +406,9 @@ void Execution::note_read(Slot& me, const void* address) {
     me.reads.push_back({address, 0, -1});
 }
 
-void Execution::tell_readers(const void* address) {
+void Execution::tell_readers(unsigned writer, const void* address) {
     for (unsigned slot = 0; slot < threads_; ++slot) {
-        if (slot == last_) continue;
+        if (slot == writer) continue;
         for (Read& read : slots_[slot].reads) {
             if (read.address != address) continue;
             ++read.writes;
@@ -404,7 +467,7 @@ void Execution::kill(unsigned slot) {
             enabled_ &= ~robbed_;
         }
         process.killed = 1;
-        if (watches_reads_) tell_readers(&process.killed);
+        if (watches_reads_) tell_readers(slot, &process.killed);
         robbed_ |= enabled_ & process.threads;
         for (Slots rest = process.threads; rest != 0; rest &= rest - 1) {
             Slot& dead = slots_[std::countr_zero(rest)];
@@ -435,6 +498,7 @@ bool Execution::process_killed(unsigned number) {
 // --- dependence
 
 StepKind Execution::pending(unsigned slot) const {
+    if (slot >= first_flusher_) return StepKind::flush;
     if (slot >= threads_) {
         return (spared() & slot_bit(slot)) != 0 ? StepKind::end : StepKind::killed;
     }
@@ -443,6 +507,11 @@ StepKind Execution::pending(unsigned slot) const {
 
 template <typename Function>
 void Execution::visit_touches(unsigned slot, uint8_t mode, Function function) const {
+    if (slot >= first_flusher_) {
+        function(slots_[slot - first_flusher_].buffer.front().address,
+                 uint8_t{touched_word | touched_write});
+        return;
+    }
     if (slot >= threads_) {
         const Process& process = processes_[slot - threads_];
         function(&process.steps, uint8_t{touched_word | touched_write});

@@ -49,14 +49,16 @@ struct Program {
     Options options;
 };
 
-enum class Flavour : uint8_t { words, futexes, everything };
+enum class Flavour : uint8_t { words, store_buffers, futexes, everything };
 
 Program random_program(uint64_t seed, Flavour flavour) {
     Random random(seed);
     Program program;
     program.threads.resize(2 + random.below(2));
     const uint64_t commands_max = program.threads.size() == 2 ? 4 : 3;
-    const unsigned kinds = flavour == Flavour::words ? 4 : flavour == Flavour::futexes ? 9 : 12;
+    constexpr std::array kinds_of{4u, 9u, 9u, 12u};
+    const unsigned kinds = kinds_of[static_cast<size_t>(flavour)];
+    if (flavour == Flavour::store_buffers) program.options.memory = Memory::tso;
     for (auto& thread : program.threads) {
         thread.resize(1 + random.below(commands_max));
         for (Command& command : thread) {
@@ -70,6 +72,7 @@ Program random_program(uint64_t seed, Flavour flavour) {
     program.options.keep_going = true;
     if (flavour == Flavour::everything) {
         program.options.kills_max = static_cast<unsigned>(random.below(3));
+        if (random.below(4) == 0) program.options.memory = Memory::tso;
         program.options.spurious_wakes_max = static_cast<unsigned>(random.below(2));
     }
     return program;
@@ -78,8 +81,9 @@ Program random_program(uint64_t seed, Flavour flavour) {
 std::string text_of(const Program& program) {
     static constexpr std::array names{"load", "store", "cas",  "add",    "wait", "timed_wait",
                                       "any",  "wake1", "wake", "choose", "spin", "look"};
-    std::string text = "kills " + std::to_string(program.options.kills_max) + ", spurious " +
-                       std::to_string(program.options.spurious_wakes_max);
+    std::string text = program.options.memory == Memory::tso ? "tso, " : "";
+    text += "kills " + std::to_string(program.options.kills_max) + ", spurious " +
+            std::to_string(program.options.spurious_wakes_max);
     for (size_t i = 0; i < program.threads.size(); ++i) {
         text += "; thread of process " + std::to_string(program.processes[i]) + ":";
         for (const Command& command : program.threads[i]) {
@@ -101,7 +105,7 @@ uint64_t run_command(const Command& command, Words& words) {
         case Command::Kind::load:
             return word.load();
         case Command::Kind::store:
-            word.store(command.value);
+            word.store(command.value, std::memory_order_release);
             return 0;
         case Command::Kind::compare_exchange: {
             uint32_t expected = command.value;
@@ -248,6 +252,10 @@ void compare_with_all_interleavings(Flavour flavour, uint64_t seeds) {
 
 TEST(SourceDpor, FindsEachClassOfInterleavingsOfWordsOnce) {
     compare_with_all_interleavings(Flavour::words, 600);
+}
+
+TEST(SourceDpor, FindsEachClassOfInterleavingsWithStoreBuffersOnce) {
+    compare_with_all_interleavings(Flavour::store_buffers, 600);
 }
 
 TEST(SourceDpor, FindsEachClassOfInterleavingsOfFutexesOnce) {
