@@ -11,9 +11,10 @@ unsigned BoundedSearch::pick(const Execution& execution) {
     const unsigned index = execution.step();
     if (index < prefix_) {
         const Node& node = nodes_[index];
-        return node.enabled == execution.enabled() ? node.slot : diverged;
+        return node.shape == execution.shape() ? node.slot : diverged;
     }
     Node node{};
+    node.shape = execution.shape();
     node.enabled = node.rest = node.free = execution.enabled();
     if (index > 0) {
         const Node& before = nodes_[index - 1];

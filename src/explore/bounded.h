@@ -29,6 +29,7 @@ class BoundedSearch final : public Chooser {
 
   private:
     struct Node {
+        uint64_t shape;
         Slots enabled;
         Slots rest;            ///< To be explored.
         Slots free;            ///< Whose choice is no preemption.

@@ -25,10 +25,9 @@ unsigned SourceDpor::pick(const Execution& execution) {
     const unsigned index = execution.step();
     if (index < prefix_) {
         Node& node = nodes_[index];
-        if (node.enabled != execution.enabled()) return diverged;
-        const StepKind kind = execution.pending(node.slot);
-        if (node.is_new) node.kind = kind;
-        return node.kind == kind ? node.slot : diverged;
+        if (node.shape != execution.shape()) return diverged;
+        if (node.is_new) node.kind = execution.pending(node.slot);
+        return node.slot;
     }
     // To spare a process is another step than to kill it, which may have been explored.
     const Slots awake = execution.enabled() & ~(child_sleep_ & ~execution.spared());
@@ -39,6 +38,7 @@ unsigned SourceDpor::pick(const Execution& execution) {
     const unsigned slot = goes_on ? execution.last() : lowest(required != 0 ? required : awake);
     nodes_.resize(index + 1);
     Node& node = nodes_[index];
+    node.shape = execution.shape();
     node.enabled = execution.enabled();
     node.backtrack = reduction_ == Reduction::races ? slot_bit(slot) : node.enabled;
     // If only kills are left to be explored, each is another end, also that which never happens.

@@ -48,6 +48,7 @@ class SourceDpor final : public Chooser {
 
   private:
     struct Node {
+        uint64_t shape;
         Slots enabled;
         Slots backtrack;  ///< Explored, under way, or to be explored.
         Slots sleep;      ///< Explored here, or asleep when the node was reached.

@@ -6,12 +6,17 @@
 #include <utility>
 
 #include "base/check.h"
+#include "sync/misuse.h"
 
 namespace braidway::explore {
 namespace {
 
 // Read in every step; the library may be a shared one, but is not loaded late by many.
 [[gnu::tls_model("initial-exec")]] constinit thread_local Execution* running_here = nullptr;
+
+void fail_of_misuse(const char* what, const void* /*lock*/) {
+    running_here->fail(what, "a lock was misused: ");
+}
 
 }  // namespace
 
@@ -36,12 +41,14 @@ Finding Execution::run(Chooser& chooser, Trace* trace) {
     setup_(world);
     make_room_beside_threads();
     running_here = this;
+    const sync::MisuseListener former = sync::set_misuse_listener(&fail_of_misuse);
     chooser.begin(*this);
     reschedule();
     if (trace_ != nullptr) record_states();
     if (finding_ == Finding::nothing && !cut_off_ && finally_) run_finally();
     running_ = outside;
     running_here = nullptr;
+    sync::set_misuse_listener(former);
     clean_up();
     return finding_;
 }
@@ -264,8 +271,9 @@ void Execution::end_run(Finding finding, std::string_view message) {
     message_ = message;
 }
 
-void Execution::fail(std::string_view sentence) {
+void Execution::fail(std::string_view sentence, std::string_view before) {
     end_run(Finding::failed_check, sentence);
+    if (message_ == sentence) message_.insert(0, before);
     // The fiber stops here for good; the next run starts it anew.
     Context& from = running_ == outside ? slots_[slots_max].fiber->context()
                                         : slots_[running_].fiber->context();

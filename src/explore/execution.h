@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -73,6 +74,15 @@ class Execution {
     int enabler(unsigned slot) const { return slots_[slot].enabler; }
     /// What `slot` would do next.
     StepKind pending(unsigned slot) const;
+    /// What can happen now, in a number: when a program is run again the same way, it is the same.
+    uint64_t shape() const {
+        uint64_t shape = enabled_;
+        for (Slots rest = enabled_; rest != 0; rest &= rest - 1) {
+            const unsigned slot = static_cast<unsigned>(std::countr_zero(rest));
+            shape = shape * 31 + static_cast<uint64_t>(pending(slot));
+        }
+        return shape;
+    }
     /// Whether the step under way depends on the next step of `slot`, which touched `mode` when it
     /// was carried out in this state.
     bool conflicts(unsigned slot, uint8_t mode) const;
@@ -93,7 +103,9 @@ class Execution {
     // --- for the code under test, through the functions of the public headers
     static Execution* current();
     void perform(detail::Operation& operation);
-    void fail(std::string_view sentence);
+    /// Ends the run as failed, with `before` and `sentence` as its message. The thread stops where
+    /// it is, so nothing in its frames may own memory.
+    [[noreturn]] void fail(std::string_view sentence, std::string_view before = {});
     void rest();
     void note(std::string_view text);
     void observe(sync::LockEvent event, sync::LockMode mode, const void* lock);

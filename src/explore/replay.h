@@ -20,7 +20,7 @@ namespace braidway::explore {
 std::string replay_text(const Decisions& decisions);
 
 /// The longest execution that a text may name: a short text could name a very long one.
-inline constexpr unsigned replay_steps_max = 10'000'000;
+inline constexpr unsigned replay_steps_max = 1'000'000;
 
 /// Reads what replay_text() wrote.
 ///

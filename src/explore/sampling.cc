@@ -24,8 +24,9 @@ void Pct::begin(const Execution& execution) {
         std::swap(priority_[slot], priority_[random_.below(slot + 1)]);
     }
     falls_.clear();
+    const unsigned steps = longest_ > 0 ? longest_ : 16;
     for (unsigned i = 1; i < depth_; ++i) {
-        falls_.push_back(static_cast<unsigned>(random_.below(longest_)));
+        falls_.push_back(static_cast<unsigned>(random_.below(steps)));
     }
     std::ranges::sort(falls_);
     next_fall_ = 0;

@@ -35,8 +35,8 @@ class RandomWalk final : public Chooser {
 /// `depth` ordering constraints, in a program of n threads and k steps, is found by one execution
 /// with a chance of at least 1 / (n * k^(depth - 1)).
 ///
-/// k is the longest execution so far. A slot that yields falls to the bottom, too: otherwise a
-/// thread that polls might starve whom it waits for.
+/// k is the longest execution so far; 16 is the guess before the first. A slot that yields falls to
+/// the bottom, too: otherwise a thread that polls might starve whom it waits for.
 ///
 /// Threads: one.
 /// Source:  Burckhardt, Kothari, Musuvathi, Nagarakatte, "A randomized scheduler with probabilistic
@@ -59,7 +59,7 @@ class Pct final : public Chooser {
     std::vector<unsigned> falls_;  ///< The steps at which the one that moves falls, sorted.
     size_t next_fall_ = 0;
     int64_t bottom_ = 0;
-    unsigned longest_ = 16;
+    unsigned longest_ = 0;
 };
 
 }  // namespace braidway::explore

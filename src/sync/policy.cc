@@ -5,9 +5,14 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <utility>
+
+#include "sync/misuse.h"
 
 namespace braidway::sync {
 namespace {
+
+constinit thread_local MisuseListener misuse_listener = nullptr;
 
 // About 20 us, longer than a sleep and a wake-up take. A spin that ends earlier makes a convoy of a
 // fair lock: once one waiter sleeps, each hand-over lasts as long as a wake-up, and so the next
@@ -36,7 +41,12 @@ void SystemPolicy::spin_wait() noexcept {
     sched_yield();
 }
 
+MisuseListener set_misuse_listener(MisuseListener listener) noexcept {
+    return std::exchange(misuse_listener, listener);
+}
+
 void lock_misused(const char* what, const void* lock) noexcept {
+    if (misuse_listener != nullptr) misuse_listener(what, lock);
     std::fprintf(stderr, "braidway: %s (at %p)\n", what, lock);
     std::abort();
 }

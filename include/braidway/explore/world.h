@@ -15,6 +15,14 @@ class Execution;
 /// One execution as the test sets it up: what threads share, the threads, and what must hold at
 /// the end.
 ///
+/// Only operations on explore::Atomic, futex calls and the functions below are points where another
+/// thread may run: plain memory is touched as if between two of them nobody else did anything. What
+/// a lock is to protect should therefore be an Atomic, or be entered and left with one, where the
+/// test is to see that it does not.
+///
+/// An execution that fails, or whose process is killed, leaves its threads where they are: nothing
+/// on their stacks is destroyed, as memory that they own is not given back.
+///
 /// Threads: used by the setup function only.
 class World {
   public:
