@@ -204,9 +204,26 @@ class Execution {
     }
     void finish_step(Slot& me);
     template <typename Function>
-    static void for_each_address(const detail::Operation& operation, Function function);
+    static void for_each_address(const detail::Operation& operation, Function function) {
+        if (operation.waits.empty()) {
+            function(operation.address);
+        } else {
+            for (const auto& wait : operation.waits) function(static_cast<const void*>(wait.word));
+        }
+    }
+    /// Where threads of the process sleep, or were woken and have taken no step since: a kill would
+    /// have kept the wake from finding them.
     template <typename Function>
-    void for_each_bed(const Process& process, Function function) const;
+    void for_each_bed(const Process& process, Function function) const {
+        for (Slots rest = process.members; rest != 0; rest &= rest - 1) {
+            const Slot& slot = slots_[std::countr_zero(rest)];
+            if (slot.at == At::asleep) {
+                for_each_address(*slot.pending, function);
+            } else if (slot.woken_at != nullptr) {
+                function(slot.woken_at);
+            }
+        }
+    }
     template <typename Function>
     void visit_touches(unsigned slot, uint8_t mode, Function function) const;
 
