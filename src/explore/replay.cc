@@ -33,7 +33,8 @@ unsigned by_itself(const Execution& execution) {
     const Slots enabled = execution.enabled();
     const unsigned last = execution.last();
     if (last < slots_max && (enabled & slot_bit(last)) != 0) return last;
-    return static_cast<unsigned>(std::countr_zero(enabled & ~execution.optional()));
+    const Slots required = enabled & ~execution.optional();
+    return static_cast<unsigned>(std::countr_zero(required != 0 ? required : enabled));
 }
 
 }  // namespace

@@ -31,7 +31,10 @@ struct Outcome {
 class Runner {
   public:
     Runner(const Options& options, const std::function<void(World&)>& setup)
-        : execution_(options, setup) {}
+        : execution_(options, setup) {
+        // A search by races may have moved killers that had nobody to kill any more.
+        execution_.play_endgames();
+    }
 
     /// Takes `decisions`; when they are used up, the last thread goes on as long as it can, then
     /// the first that can, and outcomes are the first. Fewer decisions are fewer switches.

@@ -17,6 +17,7 @@
 #include "braidway/explore/policy.h"
 #include "explore/execution.h"
 #include "explore/replay.h"
+#include "explore/runner.h"
 
 namespace braidway::explore {
 namespace {
@@ -185,6 +186,7 @@ Seen explore_program(const Program& program, SourceDpor::Reduction reduction,
     };
     Execution execution(program.options, setup);
     execution.play_endgames();
+    Runner runner(program.options, setup);
     auto search = std::make_unique<SourceDpor>(reduction);
     do {
         Finding finding = execution.run(*search);
@@ -201,6 +203,14 @@ Seen explore_program(const Program& program, SourceDpor::Reduction reduction,
             seen.findings.insert(finding);
             ++seen.ends[log + ' ' + std::to_string(static_cast<int>(finding))];
             seen.signatures.emplace(search->signature(), replay_text(execution.decisions()));
+        }
+        // Whatever was run can be run again.
+        if (!execution.was_cut_off() && seen.executions % 16 == 1) {
+            const std::string log_before = log;
+            const Outcome again = runner.run_once(execution.decisions(), false);
+            EXPECT_EQ(again.misfit, -1) << replay_text(execution.decisions());
+            EXPECT_EQ(again.finding, finding) << replay_text(execution.decisions());
+            EXPECT_EQ(log, log_before) << replay_text(execution.decisions());
         }
         if (seen.executions + seen.blocked >= executions_max) return seen;
     } while (search->next());

@@ -46,7 +46,8 @@ struct Options {
     /// In one execution so many processes may be killed, each before any of its steps. Only
     /// threads of killable processes die.
     unsigned kills_max = 0;
-    /// Goes on after a failure and counts; the verdict keeps the first.
+    /// Goes on after a failure and counts; the verdict keeps the first. With kills_max, what a kill
+    /// does to a program that is already deadlocked is not looked at.
     bool keep_going = false;
     /// For Method::replay.
     std::string replay;
