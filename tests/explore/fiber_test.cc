@@ -93,5 +93,25 @@ TEST(Fiber, KeepsTheExceptionsThatItHandlesApart) {
     EXPECT_EQ(ball.log, "mainfiber");
 }
 
+int go_deeper(int depth, volatile const int& depth_max) {
+    volatile char frame[1000] = {};
+    if (depth < depth_max) frame[0] = static_cast<char>(go_deeper(depth + 1, depth_max));
+    return frame[0] + 1;
+}
+
+TEST(FiberDeathTest, EndsTheProcessWhenItsStackIsUsedUp) {
+    Ball ball;
+    Fiber fiber(
+        [](void* argument) {
+            Ball& it = *static_cast<Ball*>(argument);
+            volatile const int depth_max = 1'000'000;
+            it.log = std::to_string(go_deeper(0, depth_max));
+            for (;;) it.fiber->context().switch_to(it.main);
+        },
+        &ball);
+    ball.fiber = &fiber;
+    EXPECT_DEATH(ball.main.switch_to(fiber.context()), "");
+}
+
 }  // namespace
 }  // namespace braidway::explore
