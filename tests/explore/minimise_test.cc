@@ -191,5 +191,30 @@ TEST(Minimise, ShortensWhatTheExplorerFinds) {
     EXPECT_GT(before, 20U * 10);
 }
 
+TEST(Minimise, KeepsTheOutcomesThatTheFailureNeeds) {
+    const auto program = [](World& world) {
+        world.thread("other", [] {
+            for (int round = 0; round < 8; ++round) yield();
+        });
+        world.thread("chooser", [] {
+            for (int round = 0; round < 4; ++round) yield();
+            const unsigned needless = choose(3);
+            check(choose(3) != 2 || needless > 2, "the third was not chosen");
+        });
+    };
+    bool shortened = false;
+    for (uint64_t seed = 1; seed <= 20; ++seed) {
+        Options options;
+        options.method = Method::random;
+        options.seed = seed;
+        const Verdict verdict = explore(options, program);
+        ASSERT_EQ(verdict.message, "the third was not chosen");
+        // The chooser's steps alone, the needless outcome the first, the other as it must be.
+        shortened |= verdict.replay == "b1:b5b.2";
+        EXPECT_LE(switches_of(verdict.trace), 2U) << verdict.replay;
+    }
+    EXPECT_TRUE(shortened);
+}
+
 }  // namespace
 }  // namespace braidway::explore
