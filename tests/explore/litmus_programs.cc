@@ -3,6 +3,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+#include <iterator>
+
 namespace braidway::explore::litmus {
 namespace {
 
@@ -17,12 +21,11 @@ std::vector<Thread> copies(unsigned count, const Thread& thread) {
     return std::vector<Thread>(count, thread);
 }
 
-}  // namespace
-
 // The verdicts on x86-TSO are those of Sewell et al., "x86-TSO", 2010, and of Maranget, Sarkar and
 // Sewell, "A Tutorial Introduction to the ARM and POWER Relaxed Memory Models", 2012, for x86.
-std::vector<Litmus> classics() {
-    std::vector<Litmus> all{
+/// What store buffers allow, and what stops them.
+std::vector<Litmus> buffered() {
+    return {
         {{"SB", {{W(x, 1), R(y, 0)}, {W(y, 1), R(x, 0)}}},
          3,
          [](const Outcome& o) { return o.r(0, 0) == 0 && o.r(1, 0) == 0; },
@@ -53,6 +56,32 @@ std::vector<Litmus> classics() {
          [](const Outcome& o) { return o.r(0, 0) + o.r(1, 0) + o.r(2, 0) == 0; },
          no,
          yes},
+        {{"R", {{W(x, 1), W(y, 1)}, {W(y, 2), R(x, 0)}}},
+         0,
+         [](const Outcome& o) { return o.words[y] == 2 && o.r(1, 0) == 0; },
+         no,
+         yes},
+        {{"RWC", {{W(x, 1)}, {R(x, 0), R(y, 1)}, {W(y, 1), R(x, 0)}}},
+         0,
+         [](const Outcome& o) { return o.r(1, 0) == 1 && o.r(1, 1) == 0 && o.r(2, 0) == 0; },
+         no,
+         yes},
+        {{"W+RWC", {{W(x, 1), W(z, 1)}, {R(z, 0), R(y, 1)}, {W(y, 1), R(x, 0)}}},
+         0,
+         [](const Outcome& o) { return o.r(1, 0) == 1 && o.r(1, 1) == 0 && o.r(2, 0) == 0; },
+         no,
+         yes},
+        {{"n6", {{W(x, 1), R(x, 0), R(y, 1)}, {W(y, 2), W(x, 2)}}},
+         0,
+         [](const Outcome& o) { return o.r(0, 0) == 1 && o.r(0, 1) == 0 && o.words[x] == 1; },
+         no,
+         yes},
+    };
+}
+
+/// What x86 forbids.
+std::vector<Litmus> ordered() {
+    return {
         {{"MP", {{W(x, 1), W(y, 1)}, {R(y, 0), R(x, 1)}}},
          3,
          [](const Outcome& o) { return o.r(1, 0) == 1 && o.r(1, 1) == 0; },
@@ -68,11 +97,6 @@ std::vector<Litmus> classics() {
          [](const Outcome& o) { return o.words[x] == 1 && o.words[y] == 1; },
          no,
          no},
-        {{"R", {{W(x, 1), W(y, 1)}, {W(y, 2), R(x, 0)}}},
-         0,
-         [](const Outcome& o) { return o.words[y] == 2 && o.r(1, 0) == 0; },
-         no,
-         yes},
         {{"S", {{W(x, 2), W(y, 1)}, {R(y, 0), W(x, 1)}}},
          0,
          [](const Outcome& o) { return o.words[x] == 2 && o.r(1, 0) == 1; },
@@ -83,16 +107,6 @@ std::vector<Litmus> classics() {
          [](const Outcome& o) { return o.r(1, 0) == 1 && o.r(2, 0) == 1 && o.r(2, 1) == 0; },
          no,
          no},
-        {{"RWC", {{W(x, 1)}, {R(x, 0), R(y, 1)}, {W(y, 1), R(x, 0)}}},
-         0,
-         [](const Outcome& o) { return o.r(1, 0) == 1 && o.r(1, 1) == 0 && o.r(2, 0) == 0; },
-         no,
-         yes},
-        {{"W+RWC", {{W(x, 1), W(z, 1)}, {R(z, 0), R(y, 1)}, {W(y, 1), R(x, 0)}}},
-         0,
-         [](const Outcome& o) { return o.r(1, 0) == 1 && o.r(1, 1) == 0 && o.r(2, 0) == 0; },
-         no,
-         yes},
         {{"ISA2", {{W(x, 1), W(y, 1)}, {R(y, 0), W(z, 1)}, {R(z, 0), R(x, 1)}}},
          0,
          [](const Outcome& o) { return o.r(1, 0) == 1 && o.r(2, 0) == 1 && o.r(2, 1) == 0; },
@@ -105,6 +119,12 @@ std::vector<Litmus> classics() {
          },
          no,
          no},
+    };
+}
+
+/// One word behaves in every model.
+std::vector<Litmus> of_one_word() {
+    return {
         {{"CoRR", {{W(x, 1)}, {R(x, 0), R(x, 1)}}},
          0,
          [](const Outcome& o) { return o.r(1, 0) == 1 && o.r(1, 1) == 0; },
@@ -125,17 +145,17 @@ std::vector<Litmus> classics() {
          [](const Outcome& o) { return o.r(0, 0) == 2 && o.words[x] == 2; },
          no,
          no},
-        {{"n6", {{W(x, 1), R(x, 0), R(y, 1)}, {W(y, 2), W(x, 2)}}},
-         0,
-         [](const Outcome& o) { return o.r(0, 0) == 1 && o.r(0, 1) == 0 && o.words[x] == 1; },
-         no,
-         yes},
         {{"n5", {{W(x, 1), R(x, 0)}, {W(x, 2), R(x, 0)}}},
          0,
          [](const Outcome& o) { return o.r(0, 0) == 2 && o.r(1, 0) == 1; },
          no,
          no},
     };
+}
+
+/// Known by GenMC's number.
+std::vector<Litmus> counted() {
+    std::vector<Litmus> all;
     all.push_back(plain("CoRR1", 36, {{W(x, 1)}, {W(x, 2)}, {R(x, 0), R(x, 1)}, {R(x, 0)}}));
     all.push_back(
         plain("CoRR2", 72, {{W(x, 1)}, {W(x, 2)}, {R(x, 0), R(x, 1)}, {R(x, 0), R(x, 1)}}));
@@ -149,6 +169,15 @@ std::vector<Litmus> classics() {
     all.push_back(
         plain("viktor-relseq", 180,
               {{add(x, 1), add(x, 1)}, {add(x, 1), add(x, 1)}, {add(x, 1)}, {add(x, 1)}}));
+    return all;
+}
+
+}  // namespace
+
+std::vector<Litmus> classics() {
+    std::vector<Litmus> all;
+    std::array parts{buffered(), ordered(), of_one_word(), counted()};
+    for (std::vector<Litmus>& part : parts) std::ranges::move(part, std::back_inserter(all));
     return all;
 }
 
