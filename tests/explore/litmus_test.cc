@@ -139,5 +139,17 @@ TEST(Litmus, AreMany) {
     EXPECT_GE(published, 40U);
 }
 
+TEST(Litmus, OfTsoHaveTheOutcomesOfX86) {
+    for (const Litmus& each : litmus::classics()) {
+        if (each.program.threads.size() > threads_with_outcomes_max) continue;
+        SCOPED_TRACE(each.program.name);
+        const Explored explored = explore_litmus(each.program, Memory::tso);
+        EXPECT_TRUE(explored.outcomes == litmus::outcomes(each.program, true));
+        if (each.telling) {
+            EXPECT_EQ(some(explored.outcomes, each.telling), each.tso_allows);
+        }
+    }
+}
+
 }  // namespace
 }  // namespace braidway::explore
