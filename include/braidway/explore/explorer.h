@@ -50,7 +50,7 @@ struct Options {
     /// does to a program that is already deadlocked is not looked at.
     bool keep_going = false;
     /// For Method::replay.
-    std::string replay;
+    std::string replay = {};
     /// Shortens the first failure: fewer switches, same failure.
     bool minimise = true;
 };
