@@ -136,7 +136,7 @@ TEST(RwSemaphoreExplored, KeepsTwoReadersAndAWriterApart) {
 }
 
 TEST(RwSemaphoreExplored, KeepsTwoWritersAndAReaderApart) {
-    expect_clean("R W W", preemptions(2), threads({reads, writes, writes}));
+    expect_clean("R W W", preemptions(3), threads({reads, writes, writes}));
 }
 
 TEST(RwSemaphoreExplored, UpgradesBesideAReaderAndAWriter) {
@@ -144,34 +144,35 @@ TEST(RwSemaphoreExplored, UpgradesBesideAReaderAndAWriter) {
     expect_clean("U W", {}, threads({upgrades, writes}));
     expect_clean("U R W", preemptions(2), threads({upgrades, reads, writes}));
     expect_clean("U U R", preemptions(2), threads({upgrades, upgrades, reads}));
+    expect_clean("U R Wt", preemptions(3), threads({upgrades, reads, writes_until}));
     expect_clean("U U W", preemptions(2), threads({upgrades, upgrades, writes}));
-    expect_clean("Ut R W", preemptions(2), threads({upgrades_until, reads, writes}));
+    expect_clean("Ut R W", preemptions(3), threads({upgrades_until, reads, writes}));
 }
 
 TEST(RwSemaphoreExplored, LosesNobodyWhenTheHeadOfTheQueueGivesUp) {
     expect_clean("R Wt", {}, threads({reads, writes_until}));
     expect_clean("W Rt", {}, threads({writes, reads_until}));
     expect_clean("W Wt", {}, threads({writes, writes_until}));
-    expect_clean("R Wt R", preemptions(2), threads({reads, writes_until, reads}));
+    expect_clean("R Wt R", preemptions(3), threads({reads, writes_until, reads}));
 }
 
 TEST(RwSemaphoreExplored, LosesNobodyWhenTheMiddleOfTheQueueGivesUp) {
-    expect_clean("W Wt R", preemptions(2), threads({writes, writes_until, reads}));
+    expect_clean("W Wt R", preemptions(3), threads({writes, writes_until, reads}));
     expect_clean("R W R Rt", preemptions(2), threads({reads, writes, reads, reads_until}));
-    expect_clean("W Rt W", preemptions(2), threads({writes, reads_until, writes}));
-    expect_clean("W Wt Rt", preemptions(2), threads({writes, writes_until, reads_until}));
+    expect_clean("W Rt W", preemptions(3), threads({writes, reads_until, writes}));
+    expect_clean("W Wt Rt", preemptions(3), threads({writes, writes_until, reads_until}));
     expect_clean("W W Wt R", preemptions(1), threads({writes, writes, writes_until, reads}));
 }
 
 TEST(RwSemaphoreExplored, DowngradesWithoutLettingAWriterIn) {
     expect_clean("D W", {}, threads({writes_and_reads_on, writes}));
     expect_clean("D R", {}, threads({writes_and_reads_on, reads}));
-    expect_clean("D R W", preemptions(2), threads({writes_and_reads_on, reads, writes}));
+    expect_clean("D R W", preemptions(3), threads({writes_and_reads_on, reads, writes}));
 }
 
 TEST(RwSemaphoreExplored, TriesWithoutHarm) {
     expect_clean("T W", {}, threads({tries, writes}));
-    expect_clean("T R W", preemptions(2), threads({tries, reads, writes}));
+    expect_clean("T R W", preemptions(3), threads({tries, reads, writes}));
 }
 
 TEST(RwSemaphoreExplored, BearsASpuriousWake) {
@@ -190,7 +191,7 @@ TEST(RwSemaphoreExplored, HoldsItsWordUnderStoreBuffers) {
 }
 
 TEST(RwSemaphoreExplored, LetsNoReaderPassAWriterThatWaits) {
-    expect_clean("a late reader", preemptions(2), [](World& world) {
+    expect_clean("a late reader", preemptions(3), [](World& world) {
         const Shared shared = make(world);
         world.thread("early reader", [shared] { reads(shared); });
         world.thread("writer", [shared] { writes(shared); });
