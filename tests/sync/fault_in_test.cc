@@ -46,17 +46,6 @@ bool resident(const void* address) {
     return mincore(const_cast<void*>(address), page, &vector) == 0 && (vector & 1) != 0;
 }
 
-TEST(MaySleep, CallsTheHookAndNothingWithoutOne) {
-    may_sleep_here("nowhere");
-    {
-        const NotedSleep noted;
-        may_sleep_here("here");
-        EXPECT_EQ(steps, "here ");
-    }
-    may_sleep_here("nowhere");
-    EXPECT_EQ(steps, "here ");
-}
-
 TEST(FaultIn, BringsPagesInForEitherAccessAndChangesNothing) {
     for (const Access access : {Access::read, Access::write}) {
         const CutMemory memory(3);

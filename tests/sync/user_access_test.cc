@@ -293,10 +293,11 @@ TEST(UserAccess, SurvivesAClientThatTruncatesInALoop) {
     while ((faults < 200 || successes < 200) && monotonic_now().ns - begin.ns < 10'000'000'000) {
         const auto word = try_load(memory.at<uint64_t>(page));
         (word ? successes : faults)++;
+        // The first page is there; the second may also go in the middle of the copy.
         const size_t done = try_copy_from(copy, memory.data() + page - 100);
-        ASSERT_TRUE(done == 512 || done == 100) << done;
+        ASSERT_TRUE(done >= 100 && done <= 512) << done;
         const size_t written = try_copy_to(memory.data() + page - 99, copy);
-        ASSERT_TRUE(written == 512 || written == 99) << written;
+        ASSERT_TRUE(written >= 99 && written <= 512) << written;
         const auto sum = try_fetch_add(memory.at<uint64_t>(page + 8), 1);
         (sum ? successes : faults)++;
     }

@@ -9,8 +9,9 @@ namespace braidway::sync {
 /// Called at a place that may sleep; `where` names it for a report and is a literal.
 using MaySleepHook = void (*)(const char* where);
 
-/// The hook in force; set it through set_may_sleep_hook().
-inline constinit std::atomic<MaySleepHook> may_sleep_hook = nullptr;
+/// The hook in force; set it through set_may_sleep_hook(). One for the process: it is in the
+/// library.
+extern std::atomic<MaySleepHook> may_sleep_hook;
 
 /// Says that the caller may sleep here and therefore holds no lock: the hook, when there is one,
 /// decides whether that is true. Without one it costs a load.
@@ -26,8 +27,6 @@ inline void may_sleep_here(const char* where) {
 /// listener can call it. A thread that is inside the old hook may still be there on return.
 ///
 /// Threads: any.
-inline MaySleepHook set_may_sleep_hook(MaySleepHook hook) {
-    return may_sleep_hook.exchange(hook, std::memory_order_acq_rel);
-}
+MaySleepHook set_may_sleep_hook(MaySleepHook hook);
 
 }  // namespace braidway::sync
