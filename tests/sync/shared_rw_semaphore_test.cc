@@ -195,6 +195,50 @@ TEST(SharedRwSemaphore, WorksAtTwoAddressesAtOnce) {
     close(file);
 }
 
+struct Data {
+    uint64_t version = 0;
+    bool was_put_right = false;
+};
+
+uint64_t complain(const std::string& /*message*/) {
+    return 0;
+}
+
+void put_right(Data& data) {
+    data.was_put_right = true;
+}
+
+/// The example of docs/shared-semaphore.md.
+uint64_t example(void* memory, size_t memory_bytes, Data& data) {
+    // One process makes it, before anybody else uses the memory (here a mapped memfd).
+    auto made = SharedRwSemaphore::create(memory, memory_bytes, 16);
+    if (!made) return complain(made.error().message);
+
+    // Every process opens it where it has mapped the memory; every thread attaches.
+    auto semaphore = SharedRwSemaphore::open(memory, memory_bytes);
+    auto holder = semaphore->attach();
+    if (!holder) return complain(holder.error().message);
+
+    {
+        std::unique_lock lock(*holder);
+        if (holder->inconsistent()) {  // a writer died before he was done
+            put_right(data);
+            holder->make_consistent();
+        }
+        data.version += 1;
+    }
+    std::shared_lock lock(*holder);
+    return data.version;
+}
+
+TEST(SharedRwSemaphore, DoesWhatTheExampleShows) {
+    Room room;
+    Data data;
+    EXPECT_EQ(example(room.bytes.data(), room.bytes.size(), data), 1U);
+    EXPECT_FALSE(data.was_put_right);
+    EXPECT_EQ(example(room.bytes.data(), 64, data), 0U);
+}
+
 TEST_F(SharedRwSemaphoreTest, AdmitsWhatGoesTogether) {
     struct Row {
         LockMode held, wanted;
