@@ -192,17 +192,34 @@ Deadline some_time() {
 }
 
 TEST(SharedRwSemaphoreExplored, AWriterWhoGivesUpIsEitherLetInOrGoneAndKeepsNobodyWaiting) {
-    expect_clean("a timed writer and a writer", Coverage::exhaustive, explore({}, [](World& world) {
+    expect_clean(
+        "a timed writer and a writer", Coverage::exhaustive, explore({}, [](World& world) {
+            auto& scene = world.share<LivingScene>("semaphore", LivingProcesses{3});
+            auto& inside = world.share<Inside>("inside");
+            auto& timed = scene.attach({});
+            auto& writer = scene.attach({});
+            world.thread("timed", [&] {
+                if (!timed.try_lock_until(some_time())) return;
+                check(inside.writers == 0, "a writer is alone");
+                timed.unlock();
+            });
+            world.thread("writer", [&] { write(writer, inside); });
+            world.finally([&] { check(writer.try_lock(), "nobody holds or waits any more"); });
+        }));
+}
+
+TEST(SharedRwSemaphoreExplored, AWriterWhoGivesUpLetsTheReaderBehindHimIn) {
+    expect_clean("a timed writer between two readers", Coverage::exhaustive,
+                 explore({}, [](World& world) {
                      auto& scene = world.share<LivingScene>("semaphore", LivingProcesses{3});
-                     auto& inside = world.share<Inside>("inside");
+                     auto& first = scene.attach({});
                      auto& timed = scene.attach({});
-                     auto& writer = scene.attach({});
+                     auto& reader = scene.attach({});
+                     first.lock_shared();
                      world.thread("timed", [&] {
-                         if (!timed.try_lock_until(some_time())) return;
-                         check(inside.writers == 0, "a writer is alone");
-                         timed.unlock();
+                         check(!timed.try_lock_until(some_time()), "the first reader stays");
                      });
-                     world.thread("writer", [&] { write(writer, inside); });
+                     world.thread("reader", [&] { reader.lock_shared(); });
                  }));
 }
 
