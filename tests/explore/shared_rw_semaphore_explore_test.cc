@@ -15,6 +15,12 @@
 #include "braidway/explore/policy.h"
 #include "braidway/sync/shared_rw_semaphore.h"
 
+// What is taken in one function and given up in another, or whose taking is an expectation, is more
+// than the analysis can follow.
+#if defined(__clang__)
+#pragma clang diagnostic ignored "-Wthread-safety-analysis"
+#endif
+
 namespace braidway::explore {
 namespace {
 

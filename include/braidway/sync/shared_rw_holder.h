@@ -123,10 +123,11 @@ class BRAIDWAY_CAPABILITY("shared reader/writer semaphore") SharedRwHolder {
 
     /// The upgradable reader becomes the writer, before all who wait, when the readers have left.
     /// No other writer comes between.
-    void unlock_upgrade_and_lock() {
+    void unlock_upgrade_and_lock() BRAIDWAY_RELEASE_SHARED() BRAIDWAY_ACQUIRE() {
         if (!promote(Deadline::never(), true)) fail_released();
     }
-    /// The same, if there is no other reader.
+    /// The same, if there is no other reader. (Clang's analysis has no words for this one and the
+    /// next: it goes on thinking that the holder reads.)
     bool try_unlock_upgrade_and_lock() { return promote(Deadline::never(), false); }
     /// The same, if the readers have left by then; otherwise still the upgradable reader.
     bool try_unlock_upgrade_and_lock_until(const Deadline& deadline) {
@@ -139,13 +140,13 @@ class BRAIDWAY_CAPABILITY("shared reader/writer semaphore") SharedRwHolder {
 
     /// The writer becomes a reader; nobody writes between. Readers who wait before the first
     /// writer come in.
-    void unlock_and_lock_shared() {
+    void unlock_and_lock_shared() BRAIDWAY_RELEASE() BRAIDWAY_ACQUIRE_SHARED() {
         convert(SlotState::exclusive, SlotState::shared,
                 "downgrade() of what is not held for writing");
     }
     /// Another name for unlock_and_lock_shared().
-    void downgrade() { unlock_and_lock_shared(); }
-    void unlock_and_lock_upgrade() {
+    void downgrade() BRAIDWAY_RELEASE() BRAIDWAY_ACQUIRE_SHARED() { unlock_and_lock_shared(); }
+    void unlock_and_lock_upgrade() BRAIDWAY_RELEASE() BRAIDWAY_ACQUIRE_SHARED() {
         convert(SlotState::exclusive, SlotState::upgrade,
                 "unlock_and_lock_upgrade() of what is not held for writing");
     }
