@@ -34,6 +34,7 @@ struct Settings {
     double seconds_each = 0.08;  ///< Of one timed column of one lock in one round.
     double seconds_flood = 0.3;  ///< Of one writer under a flood of readers.
     unsigned flood_every = 2;    ///< Rounds from one flood to the next.
+    bool quick = false;          ///< Too short to mean anything.
     std::string json;
 };
 
@@ -324,6 +325,7 @@ bool read_settings(int argc, char** argv, Settings& settings) {
                         .seconds_each = 0.01,
                         .seconds_flood = 0.05,
                         .flood_every = 1,
+                        .quick = true,
                         .json = settings.json};
         } else if (word == "--json" && !next.empty()) {
             settings.json = argv[++at];
@@ -360,6 +362,8 @@ int run(int argc, char** argv) {
         settings.rounds, CPU_COUNT(&usable_processors()), settings.seconds_flood);
     print_table(locks);
     print_ratios(locks);
+    if (settings.quick)
+        fmt::print("\nA quick run: it shows that the bench runs, not who holds what.\n");
     print_targets(locks);
     if (!settings.json.empty() && !write_json(locks, settings)) {
         std::fprintf(stderr, "locks_bench: cannot write %s\n", settings.json.c_str());
