@@ -76,7 +76,8 @@ struct SharedPeer {
     static constexpr unsigned slots = 64;
 
     SharedPeer()
-        : semaphore(Semaphore::create(memory.data(), memory.size(), slots).value()), id(++made) {}
+        : semaphore_(Semaphore::create(memory_.data(), memory_.size(), slots).value()),
+          id_(++made) {}
 
     template <typename Inside>
     void reading(Inside&& inside) {
@@ -98,18 +99,18 @@ struct SharedPeer {
         // The peer for which this thread is attached at the moment.
         thread_local unsigned attached_to = 0;
         thread_local std::optional<Semaphore::Holder> mine;
-        if (attached_to != id) {
-            mine.emplace(semaphore.attach().value());
-            attached_to = id;
+        if (attached_to != id_) {
+            mine.emplace(semaphore_.attach().value());
+            attached_to = id_;
         }
         return *mine;
     }
 
     static inline std::atomic<unsigned> made = 0;
 
-    alignas(64) std::array<std::byte, Semaphore::size_bytes(slots)> memory{};
-    Semaphore semaphore;
-    unsigned id;
+    alignas(64) std::array<std::byte, Semaphore::size_bytes(slots)> memory_{};
+    Semaphore semaphore_;
+    unsigned id_;
 };
 
 /// glibc's lock of one kind; PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP is the one that lets no
