@@ -43,6 +43,7 @@ struct RwWaiter {
     RwWaiter* previous = nullptr;
     const LockMode mode;
     bool queued = false;
+    bool near = false;  ///< Only the head was ahead when it came.
     typename Policy::FutexWord turn = behind;
 };
 
@@ -239,6 +240,7 @@ class RwQueue {
             self.turn.store(Waiter::head, std::memory_order_relaxed);
             word_.fetch_or(RwWord::waiting, std::memory_order_relaxed);
         } else {
+            self.near = last_->next == last_;
             self.next = last_->next;
             self.previous = last_;
             self.next->previous = &self;
@@ -266,8 +268,9 @@ class RwQueue {
         const auto look = [&self] {
             return static_cast<typename Waiter::Turn>(self.turn.load(std::memory_order_acquire));
         };
-        for (unsigned turns = Policy::spin_turns(); turns > 0 && look() == Waiter::behind;
-             --turns) {
+        // Who stands farther back waits for more than one wake-up, and takes a processor from them.
+        const unsigned turns_most = self.near ? Policy::spin_turns() : Policy::spin_turns() / 8;
+        for (unsigned turns = turns_most; turns > 0 && look() == Waiter::behind; --turns) {
             Policy::spin_hint();
         }
         uint32_t turn = Waiter::behind;
