@@ -101,7 +101,7 @@ using Words = std::array<Policy::FutexWord, 2>;
 uint64_t run_command(const Command& command, Words& words) {
     Policy::FutexWord& word = words[command.word];
     constexpr auto scope = sync::FutexScope::process_private;
-    const sync::Deadline soon = sync::Deadline::at(std::chrono::steady_clock::time_point{});
+    const sync::Deadline soon = sync::Deadline(std::chrono::steady_clock::time_point{});
     switch (command.kind) {
         case Command::Kind::load:
             return word.load();

@@ -22,7 +22,7 @@ using sync::FutexOutcome;
 constexpr auto scope = sync::FutexScope::process_private;
 
 sync::Deadline soon() {
-    return sync::Deadline::at(std::chrono::steady_clock::time_point{});
+    return sync::Deadline(std::chrono::steady_clock::time_point{});
 }
 
 /// One thread waits on a word that the other writes, and perhaps wakes.

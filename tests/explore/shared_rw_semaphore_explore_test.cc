@@ -81,7 +81,7 @@ struct MortalProcesses {
     Look next_look(const Deadline& /*deadline*/, LookAt what) const {
         // A deadline that says where the deaths are counted that were looked at.
         const auto place = reinterpret_cast<intptr_t>(&known->deaths[static_cast<unsigned>(what)]);
-        return {Deadline::at(std::chrono::sys_time<std::chrono::nanoseconds>(
+        return {Deadline(std::chrono::sys_time<std::chrono::nanoseconds>(
                     std::chrono::nanoseconds(place))),
                 false};
     }
@@ -193,7 +193,7 @@ TEST(SharedRwSemaphoreExplored, AReaderAndAWriterExcludeEachOtherAndLoseNoWakeUp
 
 /// A deadline that the explorer lets pass whenever it likes.
 Deadline some_time() {
-    return Deadline::at(
+    return Deadline(
         std::chrono::sys_time<std::chrono::nanoseconds>(std::chrono::nanoseconds(1)));
 }
 

@@ -21,7 +21,7 @@ uint64_t executions(void (*program)(World&)) {
     return verdict.executions;
 }
 
-TEST(Litmus, StoreBufferingAndMessagePassingHaveThreeExecutions) {
+TEST(StoreBuffers, StoreBufferingAndMessagePassingHaveThreeExecutions) {
     EXPECT_EQ(executions([](World& world) {
                   auto& x = world.share<Atomic<int>>("x", 0);
                   auto& y = world.share<Atomic<int>>("y", 0);
@@ -63,7 +63,7 @@ std::set<std::pair<int, int>> store_buffering(Memory memory, bool has_fences) {
     return seen;
 }
 
-TEST(Litmus, StoreBuffersShowThemselvesUnlessThereAreFences) {
+TEST(StoreBuffers, StoreBuffersShowThemselvesUnlessThereAreFences) {
     EXPECT_EQ(store_buffering(Memory::sequential, false).size(), 3u);
     EXPECT_EQ(store_buffering(Memory::tso, false).size(), 4u);
     EXPECT_EQ(store_buffering(Memory::tso, true).size(), 3u);
@@ -95,7 +95,7 @@ Verdict peterson(Memory memory, std::memory_order order) {
     });
 }
 
-TEST(Litmus, PetersonsAlgorithmNeedsFencesUnderTso) {
+TEST(StoreBuffers, PetersonsAlgorithmNeedsFencesUnderTso) {
     const Verdict sequential = peterson(Memory::sequential, relaxed);
     EXPECT_TRUE(sequential.clean()) << sequential.message;
     EXPECT_EQ(peterson(Memory::tso, relaxed).finding, Finding::failed_check);
