@@ -7,6 +7,7 @@
 #include "explore/bounded.h"
 #include "explore/dpor.h"
 #include "explore/execution.h"
+#include "explore/minimise.h"
 #include "explore/replay.h"
 #include "explore/runner.h"
 #include "explore/sampling.h"

@@ -6,8 +6,6 @@
 #include <utility>
 #include <vector>
 
-#include "explore/runner.h"
-
 namespace braidway::explore {
 namespace {
 

@@ -9,6 +9,7 @@
 
 #include "braidway/explore/explorer.h"
 #include "explore/chooser.h"
+#include "explore/runner.h"
 
 namespace braidway::explore {
 
@@ -48,5 +49,9 @@ Minimised minimise(const Attempt& failure, const RunOnce& run_once,
 
 /// How often another takes a step than before.
 unsigned switches_in(std::span<const Decision> decisions);
+
+/// The same failure as `failing` with fewer switches: an outcome with the same finding, with its
+/// trace. `runner` runs the test.
+Outcome minimised(Runner& runner, const Outcome& failing);
 
 }  // namespace braidway::explore

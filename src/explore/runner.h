@@ -47,8 +47,4 @@ class Runner {
     Execution execution_;
 };
 
-/// The same failure as `failing` with fewer switches: an outcome with the same finding, with its
-/// trace. `runner` runs the test.
-Outcome minimised(Runner& runner, const Outcome& failing);
-
 }  // namespace braidway::explore

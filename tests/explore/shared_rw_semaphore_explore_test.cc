@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The process-shared semaphore under the explorer: the code that ships, in every interleaving, with
 // a process killed at every step.
+// Long because: one model, and a scene for each who may die.
 #include <gtest/gtest.h>
 
 #include <array>

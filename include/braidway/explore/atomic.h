@@ -66,7 +66,7 @@ class Atomic {
     static_assert(sizeof(T) == 1 || sizeof(T) == 2 || sizeof(T) == 4 || sizeof(T) == 8);
 
   public:
-    using value_type = T;
+    using value_type = T;  // NOLINT(readability-identifier-naming): as std::atomic
     static constexpr bool is_always_lock_free = true;
 
     constexpr Atomic() noexcept : value_() {}
