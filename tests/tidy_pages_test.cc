@@ -33,7 +33,8 @@ TEST(House, PagesShowTheExamplesThatAreTested) {
 }
 
 TEST(Rules, ExamplesAreShownAsTheyAre) {
-    const std::vector<SourceFile> all{{"docs/examples/a.cc", "// license\nint main() {}\n"}};
+    const std::vector<SourceFile> all{{"docs/examples/a.cc", "// license\nint main() {}\n"},
+                                      {"docs/examples/program/main.cc", "int main() {}\n"}};
     const auto count = [&](std::string_view text) {
         const std::vector<SourceFile> pages{{"docs/a.md", std::string(text)}};
         return examples_not_as_shown(pages, all).size();

@@ -35,9 +35,10 @@ Findings examples_not_as_shown(std::span<const SourceFile> pages, std::span<cons
                                     "```cpp block below the mark"});
         }
     }
+    // What has a folder of its own is a program that its page runs.
     for (const SourceFile& file : all)
         if (file.path.starts_with(folder) && file.path.ends_with(".cc") &&
-            !shown.contains(file.path))
+            file.path.find('/', folder.size()) == std::string::npos && !shown.contains(file.path))
             findings.push_back({file.path, 0,
                                 "is shown on no page; put `<!-- " + file.path +
                                     " -->` and a ```cpp block where it belongs, or remove it"});

@@ -65,7 +65,8 @@ Findings headers_nobody_includes(std::span<const SourceFile> all,
                                  std::span<const Exemption> exempt);
 /// `all` holds the CMakeLists.txt files too.
 Findings sources_not_built(std::span<const SourceFile> all);
-/// Pages show the programs of docs/examples word for word, each below a comment with its path.
+/// Pages show the programs of docs/examples word for word, each below a comment with its path;
+/// but for those in a folder of their own.
 Findings examples_not_as_shown(std::span<const SourceFile> pages, std::span<const SourceFile> all);
 
 }  // namespace braidway::tidy
