@@ -31,10 +31,12 @@ using Decisions = std::vector<Decision>;
 
 /// How a step touched an object that others see.
 enum : uint8_t {
-    touched_word = 1,   ///< Looked at the word at the address.
-    touched_write = 2,  ///< Wrote it; touched_word stands beside it.
-    touched_queue = 4,  ///< Came to sleep at the address or left; in which order is all the same.
-    touched_wake = 8,   ///< Looked who sleeps there, and woke; touched_queue stands beside it.
+    touched_word = 1,     ///< Looked at the word at the address.
+    touched_write = 2,    ///< Wrote it; touched_word stands beside it.
+    touched_queue = 4,    ///< Came to sleep at the address or left; in which order is all the same.
+    touched_wake = 8,     ///< Looked who sleeps there, and woke; touched_queue stands beside it.
+    touched_lock = 16,    ///< Took the mutex at the address.
+    touched_unlock = 32,  ///< Gave it back. A lock comes after it, which no order of steps changes.
 };
 
 /// One object that a step touched.
@@ -48,7 +50,8 @@ constexpr bool clash(uint8_t one, uint8_t other) {
     const uint8_t both = one & other;
     const uint8_t either = one | other;
     return ((both & touched_word) != 0 && (either & touched_write) != 0) ||
-           ((both & touched_queue) != 0 && (either & touched_wake) != 0);
+           ((both & touched_queue) != 0 && (either & touched_wake) != 0) ||
+           (both & touched_lock) != 0;
 }
 
 /// Decides about executions, one after the other. An Execution calls begin(), then for each step
@@ -74,6 +77,8 @@ class Chooser {
     virtual unsigned choose(const Execution& execution, unsigned count) = 0;
     /// The step was carried out; execution.touches() says what it did.
     virtual void stepped(const Execution& /*execution*/) {}
+    /// Nobody takes a step any more. Not called of an execution that was cut off.
+    virtual void ended(const Execution& /*execution*/) {}
     /// Whether there is another execution to look at.
     virtual bool next() = 0;
 };

@@ -31,7 +31,11 @@ unsigned SourceDpor::pick(const Execution& execution) {
     }
     // To spare a process is another step than to kill it, which may have been explored.
     const Slots awake = execution.enabled() & ~(child_sleep_ & ~execution.spared());
-    if (awake == 0) return cut_off;
+    if (awake == 0) {
+        // Those asleep have been explored, but not with the others locked out.
+        ended(execution);
+        return cut_off;
+    }
     const Slots required = awake & ~execution.optional();
     const bool goes_on =
         execution.last() < slots_max && (required & slot_bit(execution.last())) != 0;
@@ -78,8 +82,8 @@ void SourceDpor::stepped(const Execution& execution) {
     write_history(execution, index);
 }
 
-// Finds what happened before the step, and which of that might have happened after it.
-void SourceDpor::analyse(const Execution& execution, unsigned index) {
+// What happened before the step in its own thread, and what let it come.
+void SourceDpor::start_clock(const Execution& execution, unsigned index) {
     Node& node = nodes_[index];
     const unsigned slot = node.slot;
     auto& clock = node.clock;
@@ -91,19 +95,31 @@ void SourceDpor::analyse(const Execution& execution, unsigned index) {
         std::fill_n(clock.begin(), slots_, 0);
         node.sequence = 1;
     }
-    const auto join = [&](int step) {
-        for (unsigned i = 0; i < slots_; ++i) {
-            clock[i] = std::max(clock[i], nodes_[step].clock[i]);
-        }
-    };
     const int enabler = execution.enabler(slot);
-    if (enabler >= 0) join(enabler);
+    if (enabler >= 0) join(node, enabler);
+}
 
+void SourceDpor::join(Node& node, int step) {
+    const auto& clock = nodes_[static_cast<unsigned>(step)].clock;
+    for (unsigned i = 0; i < slots_; ++i) node.clock[i] = std::max(node.clock[i], clock[i]);
+}
+
+// Finds what happened before the step, and which of that might have happened after it.
+void SourceDpor::analyse(const Execution& execution, unsigned index) {
+    start_clock(execution, index);
+    Node& node = nodes_[index];
+    const unsigned slot = node.slot;
+    auto& clock = node.clock;
+    int unlock = -1;
     racers_.clear();
     for (const Touch& touch : execution.touches()) {
         const ObjectHistory& history = objects_.at(touch.address);
         if ((touch.how & touched_word) != 0) racers_.push_back(history.last_write);
         if ((touch.how & touched_queue) != 0) racers_.push_back(history.last_wake);
+        if ((touch.how & touched_lock) != 0) {
+            racers_.push_back(history.last_lock);
+            unlock = history.last_unlock;
+        }
         const Slots readers = (touch.how & touched_write) != 0 ? history.readers : 0;
         for (Slots rest = readers; rest != 0; rest &= rest - 1) {
             racers_.push_back(history.last_read[lowest(rest)]);
@@ -121,7 +137,7 @@ void SourceDpor::analyse(const Execution& execution, unsigned index) {
         const Node& racer = nodes_[step];
         if (racer.slot == slot || clock[racer.slot] >= racer.sequence) continue;
         racers_[races++] = step;
-        join(step);
+        join(node, step);
     }
     clock[slot] = node.sequence;
     for (size_t i = 0; i < races; ++i) {
@@ -135,7 +151,28 @@ void SourceDpor::analyse(const Execution& execution, unsigned index) {
         }
         reverse_race(static_cast<unsigned>(earlier), index);
     }
+    // Only now: it would hide the race with the lock before it.
+    if (unlock >= 0) join(node, unlock);
     node.backtrack |= execution.robbed() & ~node.sleep & node.enabled;
+}
+
+// Those who wait for a mutex might have come before who holds it. Nobody awake takes a step any
+// more.
+void SourceDpor::ended(const Execution& execution) {
+    if (reduction_ != Reduction::races) return;
+    for (Slots rest = execution.locked_out(); rest != 0; rest &= rest - 1) {
+        const unsigned index = static_cast<unsigned>(nodes_.size());
+        const int earlier = objects_.at(execution.awaited_mutex(lowest(rest))).last_lock;
+        if (earlier < 0) continue;
+        nodes_.emplace_back().slot = static_cast<uint8_t>(lowest(rest));
+        start_clock(execution, index);
+        Node& node = nodes_[index];
+        node.clock[node.slot] = node.sequence;
+        const Node& racer = nodes_[static_cast<unsigned>(earlier)];
+        const bool is_race = racer.slot != node.slot && node.clock[racer.slot] < racer.sequence;
+        if (is_race) reverse_race(static_cast<unsigned>(earlier), index);
+        nodes_.pop_back();
+    }
 }
 
 // Makes sure that something is explored in which `later` comes before `earlier`: what does not
@@ -179,6 +216,8 @@ void SourceDpor::write_history(const Execution& execution, unsigned index) {
             history.sleepers |= slot_bit(slot);
             history.last_sleep[slot] = step;
         }
+        if ((touch.how & touched_lock) != 0) history.last_lock = step;
+        if ((touch.how & touched_unlock) != 0) history.last_unlock = step;
         if ((touch.how & touched_write) != 0) {
             history.last_write = step;
             history.readers = 0;

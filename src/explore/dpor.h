@@ -25,6 +25,10 @@ namespace braidway::explore {
 /// A step that takes the next step from another slot (a wake from a sleeper that might have timed
 /// out, a kill) races with that step although it never happens.
 ///
+/// Two locks of one ProvenMutex race although an unlock lies between them, which cannot come later
+/// than the second: it is no racer, but happens before it. A thread that is locked out in the end
+/// races with the lock that keeps it out, as if its own step had come.
+///
 /// Threads: one.
 /// Source:  Abdulla, Aronis, Jonsson, Sagonas, "Optimal dynamic partial order reduction", POPL
 /// 2014:
@@ -41,6 +45,7 @@ class SourceDpor final : public Chooser {
     unsigned pick(const Execution& execution) override;
     unsigned choose(const Execution& execution, unsigned count) override;
     void stepped(const Execution& execution) override;
+    void ended(const Execution& execution) override;
     bool next() override;
 
     /// A number that equivalent executions share, and others hardly ever: of the last execution.
@@ -63,6 +68,8 @@ class SourceDpor final : public Chooser {
         std::array<uint32_t, slots_max> clock;  ///< Steps of each slot that happened before it.
     };
 
+    void start_clock(const Execution& execution, unsigned index);
+    void join(Node& node, int step);
     void analyse(const Execution& execution, unsigned index);
     void reverse_race(unsigned earlier, unsigned later);
     void write_history(const Execution& execution, unsigned index);

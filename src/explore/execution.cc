@@ -44,6 +44,7 @@ Finding Execution::run(Chooser& chooser, Trace* trace) {
     const sync::MisuseListener former = sync::set_misuse_listener(&fail_of_misuse);
     chooser.begin(*this);
     reschedule();
+    if (!cut_off_) chooser.ended(*this);
     if (trace_ != nullptr) record_states();
     if (finding_ == Finding::nothing && !cut_off_ && finally_) run_finally();
     running_ = outside;
@@ -74,7 +75,7 @@ void Execution::reset(Chooser& chooser, Trace* trace) {
     chooser_ = &chooser;
     trace_ = trace;
     threads_ = slots_count_ = processes_count_ = 0;
-    unprimed_ = enabled_ = asleep_ = resting_ = optional_ = spared_ = 0;
+    unprimed_ = enabled_ = asleep_ = resting_ = locked_out_ = optional_ = spared_ = 0;
     last_ = slots_max;
     gave_way_ = true;
     step_ = steps_ = 0;

@@ -70,6 +70,10 @@ class Execution {
     uint8_t mode() const { return mode_; }
     /// Slots that could have taken a step before this one, which took it from them.
     Slots robbed() const { return robbed_; }
+    /// Threads that wait for a mutex which another one holds.
+    Slots locked_out() const { return locked_out_; }
+    /// Which mutex `slot`, one of those, waits for.
+    const void* awaited_mutex(unsigned slot) const { return slots_[slot].pending->address; }
     /// The step that let `slot` go on after a sleep, or -1.
     int enabler(unsigned slot) const { return slots_[slot].enabler; }
     /// What `slot` would do next.
@@ -194,6 +198,9 @@ class Execution {
     void note_read(Slot& me, const void* address);
     void tell_readers(unsigned writer, const void* address);
     void announce(Slot& me, detail::Operation& operation);
+    void enable_announced(Slot& me);
+    void lock_mutex(Slot& me, detail::Operation& operation);
+    void unlock_mutex(detail::Operation& operation);
     bool is_buffered(const detail::Operation& operation) const;
     void put_into_buffer(Slot& me, detail::Operation& operation);
     void flush(unsigned slot);
@@ -245,6 +252,7 @@ class Execution {
     Slots enabled_ = 0;
     Slots asleep_ = 0;
     Slots resting_ = 0;
+    Slots locked_out_ = 0;  ///< Announced to take a mutex that is held.
     Slots optional_ = 0;
     Slots spared_ = 0;
     Slots robbed_ = 0;

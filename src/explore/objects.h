@@ -16,6 +16,8 @@ struct ObjectHistory {
     const void* address = nullptr;
     int last_write = -1;
     int last_wake = -1;
+    int last_lock = -1;
+    int last_unlock = -1;
     Slots readers = 0;   ///< Since the last write.
     Slots sleepers = 0;  ///< Came or left since the last wake.
     std::array<int, slots_max> last_read;
@@ -52,6 +54,7 @@ class ObjectTable {
         ObjectHistory& history = histories_[used_++];
         history.address = address;
         history.last_write = history.last_wake = -1;
+        history.last_lock = history.last_unlock = -1;
         history.readers = history.sleepers = 0;
         return history;
     }

@@ -51,6 +51,9 @@ void Execution::record_states() {
             case At::ready:
             case At::announced:
                 state.at = ThreadState::At::runnable;
+                if ((locked_out_ & slot_bit(slot)) == 0) break;
+                state.at = ThreadState::At::asleep;
+                state.address = awaited_mutex(slot);
                 break;
             case At::asleep:
                 state.at = ThreadState::At::asleep;

@@ -60,6 +60,8 @@ json step_json(const Trace& trace, const Step& step) {
             out["before"] = step.before;
             out["outcome"] = name_in(outcome_names, step.outcome);
             break;
+        case StepKind::mutex_lock:
+        case StepKind::mutex_unlock:
         case StepKind::fence:
         case StepKind::yield:
         case StepKind::start:

@@ -40,6 +40,8 @@ class Folding {
             case StepKind::exchange:
             case StepKind::failed_cas:
             case StepKind::flush:
+            case StepKind::mutex_lock:
+            case StepKind::mutex_unlock:
             case StepKind::spin:
                 return std::ranges::any_of(objects_, [&](const NamedObject& object) {
                     return inside(object, step.address);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the visible steps of an execution do.
 #include <algorithm>
+#include <bit>
+
+#include "base/check.h"
 #include "explore/execution.h"
 #include "explore/word_access.h"
 
@@ -16,6 +19,8 @@ void perform_alone(Operation& operation) {
         case StepKind::load:
         case StepKind::store:
         case StepKind::exchange:
+        case StepKind::mutex_lock:
+        case StepKind::mutex_unlock:
             apply(operation);
             break;
         default:
@@ -55,11 +60,22 @@ void Execution::announce(Slot& me, Operation& operation) {
     const bool is_weak = operation.kind == StepKind::load || operation.kind == StepKind::yield ||
                          operation.kind == StepKind::choice || is_buffered(operation);
     me.awaits_flush = !is_weak && !me.buffer.empty();
-    if (!me.awaits_flush) enabled_ |= slot_bit(me.index);
+    if (!me.awaits_flush) enable_announced(me);
     // After its own flushes, also those before it was announced.
     if (!is_weak && me.enabler < 0) me.enabler = me.last_flush;
-    const bool gives_way = operation.kind == StepKind::yield || me.awaits_flush;
+    const bool gives_way = operation.kind == StepKind::yield || me.awaits_flush ||
+                           (locked_out_ & slot_bit(me.index)) != 0;
     if (gives_way && running_ == last_) gave_way_ = true;
+}
+
+// Nothing of its own keeps the thread from its next step.
+void Execution::enable_announced(Slot& me) {
+    const Operation& operation = *me.pending;
+    const bool is_lock = operation.kind == StepKind::mutex_lock;
+    // A thread that is killed before its first step, locked out, would race with nothing.
+    CHECK(!is_lock || options_.kills_max == 0, "a ProvenMutex knows no kills");
+    const bool is_locked_out = is_lock && read_word(operation.address, operation.size_bytes) != 0;
+    (is_locked_out ? locked_out_ : enabled_) |= slot_bit(me.index);
 }
 
 void Execution::carry_out(Slot& me, Operation& operation) {
@@ -72,6 +88,12 @@ void Execution::carry_out(Slot& me, Operation& operation) {
             break;
         case StepKind::choice:
             operation.after = choose(static_cast<unsigned>(operation.operand));
+            break;
+        case StepKind::mutex_lock:
+            lock_mutex(me, operation);
+            break;
+        case StepKind::mutex_unlock:
+            unlock_mutex(operation);
             break;
         case StepKind::fence:
         case StepKind::yield:
@@ -120,6 +142,34 @@ void Execution::access_word(Slot& me, Operation& operation) {
     }
 }
 
+// --- mutexes of one step
+
+// The mutex is free: else the step was not enabled. Who wants it too is locked out from now on.
+void Execution::lock_mutex(Slot& me, Operation& operation) {
+    apply(operation);
+    touch(operation.address, touched_lock);
+    for (Slots rest = enabled_ & (slot_bit(threads_) - 1); rest != 0; rest &= rest - 1) {
+        const unsigned slot = static_cast<unsigned>(std::countr_zero(rest));
+        const Slot& other = slots_[slot];
+        if (slot == me.index || other.at != At::announced) continue;
+        if (other.pending->kind != StepKind::mutex_lock) continue;
+        if (other.pending->address != operation.address) continue;
+        enabled_ &= ~slot_bit(slot);
+        locked_out_ |= slot_bit(slot);
+    }
+}
+
+void Execution::unlock_mutex(Operation& operation) {
+    apply(operation);
+    touch(operation.address, touched_unlock);
+    for (Slots rest = locked_out_; rest != 0; rest &= rest - 1) {
+        const unsigned slot = static_cast<unsigned>(std::countr_zero(rest));
+        if (awaited_mutex(slot) != operation.address) continue;
+        locked_out_ &= ~slot_bit(slot);
+        enabled_ |= slot_bit(slot);
+    }
+}
+
 // --- store buffers
 
 bool Execution::is_buffered(const Operation& operation) const {
@@ -156,7 +206,7 @@ void Execution::flush(unsigned slot) {
     } else if (owner.awaits_flush && owner.at == At::announced) {
         owner.awaits_flush = false;
         owner.enabler = owner.last_flush;
-        enabled_ |= slot_bit(owner.index);
+        enable_announced(owner);
     }
     if (!runs_free_) chooser_->stepped(*this);
 }

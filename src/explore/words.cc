@@ -109,6 +109,10 @@ std::string step_words(const Trace& trace, const Step& step) {
         case StepKind::futex_wake:
             return step.after == 0 ? fmt::format("{}: wakes nobody", word)
                                    : fmt::format("{}: wakes {}", word, value_words(step.after));
+        case StepKind::mutex_lock:
+            return fmt::format("{}: taken", word);
+        case StepKind::mutex_unlock:
+            return fmt::format("{}: given back", word);
         case StepKind::spin:
             return step.address == nullptr ? "looks again" : fmt::format("{}: looks again", word);
         case StepKind::choice:

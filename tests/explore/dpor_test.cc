@@ -15,6 +15,7 @@
 
 #include "base/random.h"
 #include "braidway/explore/policy.h"
+#include "braidway/explore/proven_mutex.h"
 #include "explore/execution.h"
 #include "explore/replay.h"
 #include "explore/runner.h"
@@ -38,6 +39,8 @@ struct Command {
         choose,
         spin,
         look_killed,
+        lock,  ///< Once more by who holds it: waits for itself, for ever.
+        unlock,
     };
     Kind kind;
     unsigned word;
@@ -50,29 +53,53 @@ struct Program {
     Options options;
 };
 
-enum class Flavour : uint8_t { words, store_buffers, futexes, everything };
+enum class Flavour : uint8_t {
+    words,
+    store_buffers,
+    futexes,
+    everything,
+    mutexes,
+    mutexes_and_all,  ///< But kills.
+};
+
+bool has_mutexes(Flavour flavour) {
+    return flavour >= Flavour::mutexes;
+}
+
+bool has_everything(Flavour flavour) {
+    return flavour == Flavour::everything || flavour >= Flavour::mutexes_and_all;
+}
+
+/// Half of the commands of such a program are locks and unlocks.
+Command::Kind random_kind(Random& random, Flavour flavour) {
+    constexpr std::array kinds_of{4u, 9u, 9u, 12u, 4u, 11u};
+    if (has_mutexes(flavour) && random.below(2) == 0) {
+        return random.below(5) < 3 ? Command::Kind::lock : Command::Kind::unlock;
+    }
+    return static_cast<Command::Kind>(random.below(kinds_of[static_cast<size_t>(flavour)]));
+}
 
 Program random_program(uint64_t seed, Flavour flavour) {
     Random random(seed);
     Program program;
     program.threads.resize(2 + random.below(2));
-    const uint64_t commands_max = program.threads.size() == 2 ? 4 : 3;
-    constexpr std::array kinds_of{4u, 9u, 9u, 12u};
-    const unsigned kinds = kinds_of[static_cast<size_t>(flavour)];
+    const uint64_t commands_max =
+        (program.threads.size() == 2 ? 4 : 3) + (has_mutexes(flavour) ? 1 : 0);
     if (flavour == Flavour::store_buffers) program.options.memory = Memory::tso;
     for (auto& thread : program.threads) {
         thread.resize(1 + random.below(commands_max));
         for (Command& command : thread) {
-            command.kind = static_cast<Command::Kind>(random.below(kinds));
+            command.kind = random_kind(random, flavour);
             command.word = static_cast<unsigned>(random.below(2));
             command.value = static_cast<uint32_t>(random.below(2));
         }
-        const bool killable = flavour == Flavour::everything && random.below(3) == 0;
+        const bool killable = has_everything(flavour) && random.below(3) == 0;
         program.processes.push_back(killable ? 1 + static_cast<unsigned>(random.below(2)) : 0);
     }
     program.options.keep_going = true;
-    if (flavour == Flavour::everything) {
+    if (has_everything(flavour)) {
         program.options.kills_max = static_cast<unsigned>(random.below(3));
+        if (flavour == Flavour::mutexes_and_all) program.options.kills_max = 0;
         if (random.below(4) == 0) program.options.memory = Memory::tso;
         program.options.spurious_wakes_max = static_cast<unsigned>(random.below(2));
     }
@@ -80,8 +107,9 @@ Program random_program(uint64_t seed, Flavour flavour) {
 }
 
 std::string text_of(const Program& program) {
-    static constexpr std::array names{"load", "store", "cas",  "add",    "wait", "timed_wait",
-                                      "any",  "wake1", "wake", "choose", "spin", "look"};
+    static constexpr std::array names{"load",       "store", "cas",   "add",   "wait",
+                                      "timed_wait", "any",   "wake1", "wake",  "choose",
+                                      "spin",       "look",  "lock",  "unlock"};
     std::string text = program.options.memory == Memory::tso ? "tso, " : "";
     text += "kills " + std::to_string(program.options.kills_max) + ", spurious " +
             std::to_string(program.options.spurious_wakes_max);
@@ -95,10 +123,14 @@ std::string text_of(const Program& program) {
     return text;
 }
 
-using Words = std::array<Policy::FutexWord, 2>;
+struct Words {
+    std::array<Policy::FutexWord, 2> words;
+    std::array<ProvenMutex, 2> mutexes;
+};
 
 /// Runs one command; what it saw is a number.
-uint64_t run_command(const Command& command, Words& words) {
+uint64_t run_command(const Command& command, Words& shared) {
+    auto& words = shared.words;
     Policy::FutexWord& word = words[command.word];
     constexpr auto scope = sync::FutexScope::process_private;
     const sync::Deadline soon = sync::Deadline(std::chrono::steady_clock::time_point{});
@@ -140,6 +172,12 @@ uint64_t run_command(const Command& command, Words& words) {
             }
         case Command::Kind::look_killed:
             return process_killed(1 + command.word) ? 1 : 0;
+        case Command::Kind::lock:
+            shared.mutexes[command.word].lock();
+            return 0;
+        case Command::Kind::unlock:
+            shared.mutexes[command.word].unlock();
+            return 0;
     }
     return 0;
 }
@@ -164,8 +202,15 @@ Seen explore_program(const Program& program, SourceDpor::Reduction reduction,
         for (size_t i = 0; i < program.threads.size(); ++i) {
             auto body = [&, i] {
                 size_t at = i * 8;
-                for (const Command& command : program.threads[i])
+                std::array<bool, 2> held{};
+                for (const Command& command : program.threads[i]) {
+                    // Whoever does not hold a mutex gives none back.
+                    bool& holds = held[command.word];
+                    if (command.kind == Command::Kind::unlock && !holds) continue;
                     log[at++] = static_cast<char>('0' + run_command(command, *words));
+                    if (command.kind == Command::Kind::lock) holds = true;
+                    if (command.kind == Command::Kind::unlock) holds = false;
+                }
             };
             if (program.processes[i] != 0) {
                 world.killable_thread("t", program.processes[i], body);
@@ -178,8 +223,8 @@ Seen explore_program(const Program& program, SourceDpor::Reduction reduction,
             std::string* log;
             Words* words;
             ~AtEnd() {
-                *log += '|' + std::to_string((*words)[0].load()) + ',' +
-                        std::to_string((*words)[1].load());
+                *log += '|' + std::to_string(words->words[0].load()) + ',' +
+                        std::to_string(words->words[1].load());
             }
         };
         world.share<AtEnd>("end", &log, words);
@@ -277,6 +322,14 @@ TEST(SourceDpor, FindsEachClassOfInterleavingsOfFutexesOnce) {
 
 TEST(SourceDpor, FindsEachClassWithKillsRestsAndSpuriousReturnsOnce) {
     compare_with_all_interleavings(Flavour::everything, 400);
+}
+
+TEST(SourceDpor, FindsEachClassOfInterleavingsOfMutexesOnce) {
+    compare_with_all_interleavings(Flavour::mutexes, 2000);
+}
+
+TEST(SourceDpor, FindsEachClassOfInterleavingsOfMutexesBesideAllElseOnce) {
+    compare_with_all_interleavings(Flavour::mutexes_and_all, 600);
 }
 
 }  // namespace

@@ -21,6 +21,8 @@ enum class StepKind : uint8_t {
     futex_sleep,   ///< Compared the word and fell asleep, or found it changed.
     futex_return,  ///< The sleeper returns: woken, timed out, interrupted, or for no reason.
     futex_wake,    ///< Wakes sleepers.
+    mutex_lock,    ///< Takes a ProvenMutex, which nobody held.
+    mutex_unlock,  ///< Gives one back.
     spin,          ///< Goes on spinning after something it had read was written.
     choice,        ///< The test chose one of several values.
     yield,         ///< Gives way for no reason.

@@ -53,6 +53,18 @@ struct Unobserved : Policy {
     static void observe(LockEvent /*event*/, LockMode /*mode*/, const void* /*lock*/) noexcept {}
 };
 
+/// The lock inside a lock, of 4 bytes: BasicMutex, but where a policy brings one of its own along
+/// as a member InnerMutex (explore::ProvenMutexPolicy).
+template <typename Policy>
+struct InnerMutexOf {
+    using Type = BasicMutex<Unobserved<Policy>>;
+};
+template <typename Policy>
+    requires requires { typename Policy::InnerMutex; }
+struct InnerMutexOf<Policy> {
+    using Type = typename Policy::InnerMutex;
+};
+
 /// What BasicRwSemaphore does, without telling who watches. See there.
 ///
 /// Threads: any.
@@ -382,7 +394,7 @@ class RwQueue {
     [[noreturn]] void not_held(const char* what) const { lock_misused(what, this); }
 
     typename Policy::FutexWord word_ = 0;
-    BasicMutex<Unobserved<Policy>> queue_lock_;
+    typename InnerMutexOf<Policy>::Type queue_lock_;
     Waiter* last_ = nullptr;  ///< A ring: behind the last one comes the head.
 };
 
