@@ -1,18 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-// How many executions the explorer runs in a second of processor time.
+// How many executions the explorer runs in a second of processor time, what a complete proof takes,
+// and how soon a rare deadlock is found.
 #include <sys/resource.h>
+
+#include <algorithm>
 
 #include <cstdint>
 #include <cstdio>
+#include <functional>
 
 #include "braidway/explore/explorer.h"
 #include "braidway/explore/policy.h"
+#include "braidway/explore/proven_mutex.h"
 #include "braidway/sync/mutex.h"
+#include "braidway/sync/rw_semaphore.h"
+#include "futex_2005.h"
 
 namespace braidway::explore {
 namespace {
 
 constexpr double target_per_second = 500'000;
+constexpr double proof_seconds_max = 60;
+constexpr uint64_t depth_first_max = 100;
+constexpr uint64_t pct_max = 1'000;
 constexpr int64_t run_ns = 1'000'000'000;
 
 /// Of this thread: another program on the same processor makes an exploration no slower.
@@ -67,6 +77,64 @@ double measure(const char* name, Options options) {
     return rate;
 }
 
+/// Two readers and a writer, each once.
+template <typename PolicyOfLock>
+void two_readers_and_a_writer(World& world) {
+    auto& semaphore = world.share<sync::BasicRwSemaphore<PolicyOfLock>>("semaphore");
+    for (const char* name : {"reader 1", "reader 2"}) {
+        world.thread(name, [&semaphore] {
+            semaphore.lock_shared();
+            semaphore.unlock_shared();
+        });
+    }
+    world.thread("writer", [&semaphore] {
+        semaphore.lock();
+        semaphore.unlock();
+    });
+}
+
+/// One exploration; returns its seconds, or those of no target when it is no complete proof.
+double prove(const char* name, Method method, const std::function<void(World&)>& setup) {
+    const int64_t begin = processor_time_ns();
+    const Verdict verdict = explore({.method = method, .spin_turns = 0}, setup);
+    const double seconds = static_cast<double>(processor_time_ns() - begin) / 1e9;
+    std::printf("%-52s %6.2f s  %s, %lu executions, %lu cut off\n", name, seconds,
+                verdict.summary().c_str(), verdict.executions, verdict.blocked);
+    return verdict.clean() && verdict.coverage == Coverage::exhaustive ? seconds : 1e9;
+}
+
+void measure_proofs() {
+    prove("two readers, writer: every", Method::every, two_readers_and_a_writer<Policy>);
+    prove("the same, the queue's lock as one step", Method::every,
+          two_readers_and_a_writer<ProvenMutexPolicy>);
+    prove("two readers, writer: states", Method::states, two_readers_and_a_writer<Policy>);
+    const double seconds = prove("reader, reader that retries, writer: states", Method::states,
+                                 futex_2005::find_scenario("retry-readers")->setup);
+    std::printf("target: complete proof of two readers (one retries) and a writer in 60 s: %s\n",
+                seconds <= proof_seconds_max ? "holds" : "DOES NOT HOLD");
+}
+
+void find_deadlock_of_2005() {
+    const futex_2005::Scenario* const original = futex_2005::find_scenario("original");
+    Options options{.spin_turns = 0, .minimise = false};
+    const Verdict every = explore(options, original->setup);
+    const uint64_t depth_first = every.first_failure + every.blocked;
+    options.method = Method::pct;
+    options.executions_max = 2 * pct_max;
+    uint64_t pct = 0;
+    bool is_found = every.finding == Finding::deadlock;
+    for (options.seed = 1; options.seed <= 100; ++options.seed) {
+        const Verdict verdict = explore(options, original->setup);
+        is_found &= verdict.finding == Finding::deadlock;
+        pct = std::max(pct, verdict.executions);
+    }
+    std::printf("deadlock of 2005: depth first in execution %lu, pct in %lu at most (100 seeds)\n",
+                depth_first, pct);
+    std::printf(
+        "target: found in 100 executions depth first, in 1000 by pct: %s\n",
+        is_found && depth_first <= depth_first_max && pct <= pct_max ? "holds" : "DOES NOT HOLD");
+}
+
 int run() {
     Options options;
     const double every = measure("two threads, mutex: every", options);
@@ -81,6 +149,8 @@ int run() {
                        pct >= target_per_second && random >= target_per_second;
     std::printf("target: at least 500000 executions/s on the two-thread lock test: %s\n",
                 holds ? "holds" : "DOES NOT HOLD");
+    measure_proofs();
+    find_deadlock_of_2005();
     return 0;
 }
 

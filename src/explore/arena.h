@@ -20,7 +20,7 @@ class Arena {
         for (;; ++chunk_, used_ = 0) {
             if (chunk_ == chunks_.size()) {
                 const size_t size = std::max(chunk_size_bytes, size_bytes + alignment);
-                chunks_.push_back({std::make_unique_for_overwrite<std::byte[]>(size), size});
+                chunks_.push_back({std::make_unique<std::byte[]>(size), size});
             }
             const Chunk& chunk = chunks_[chunk_];
             const uintptr_t base = reinterpret_cast<uintptr_t>(chunk.memory.get());
@@ -32,6 +32,14 @@ class Arena {
     }
 
     void clear() { chunk_ = used_ = 0; }
+
+    /// `function(begin, size_bytes)` of all that was handed out.
+    template <typename Function>
+    void for_each_stretch(Function function) const {
+        for (size_t i = 0; i <= chunk_ && i < chunks_.size(); ++i) {
+            function(chunks_[i].memory.get(), i < chunk_ ? chunks_[i].size_bytes : used_);
+        }
+    }
 
   private:
     static constexpr size_t chunk_size_bytes = size_t{64} << 10;

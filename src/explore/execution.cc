@@ -200,6 +200,11 @@ unsigned Execution::next_slot() {
         } else {
             slot = chooser_->pick(*this);
             if (slot == Chooser::cut_off) {
+                if (options_.method == Method::states) {
+                    // Such programs keep nothing that a destructor would have to give back.
+                    cut_off_ = true;
+                    return outside;
+                }
                 // Runs on to its end, so that destructors run, but nobody looks.
                 cut_off_ = runs_free_ = true;
                 steps_ = 0;
@@ -297,7 +302,12 @@ void Execution::add_thread(std::string_view name, unsigned process, std::functio
     slot.last_flush = -1;
     slot.awaits_flush = false;
     slot.process = nullptr;
-    fiber_of(slot);
+    Fiber& fiber = fiber_of(slot);
+    if (options_.method == Method::states) {
+        // What an earlier run left there would look like another state.
+        fiber.restart();
+        fiber.wipe();
+    }
     unprimed_ |= slot_bit(threads_);
     ++threads_;
     if (process == 0) return;

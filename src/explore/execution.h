@@ -17,6 +17,7 @@
 #include "explore/arena.h"
 #include "explore/chooser.h"
 #include "explore/fiber.h"
+#include "explore/state_set.h"
 
 namespace braidway::explore {
 
@@ -119,6 +120,8 @@ class Execution {
         if (trace_ != nullptr) names_.push_back({std::string(name), object, size_bytes});
     }
     unsigned spin_turns() const { return options_.spin_turns; }
+    /// The state before the step that is being decided, in a number: see states.cc.
+    StateKey state() const;
 
   private:
     friend class World;
@@ -163,7 +166,8 @@ class Execution {
         std::vector<Read> reads;
         std::vector<Store> buffer;  ///< Oldest first.
         int last_flush = -1;
-        bool awaits_flush = false;  ///< Its next operation needs an empty buffer.
+        bool awaits_flush = false;        ///< Its next operation needs an empty buffer.
+        const char* live_from = nullptr;  ///< The stack from here on is the thread's state.
     };
     struct Shared {
         void* object;
@@ -197,6 +201,10 @@ class Execution {
     void kill(unsigned slot);
     void note_read(Slot& me, const void* address);
     void tell_readers(unsigned writer, const void* address);
+    void step(detail::Operation& operation);
+    void rest_until_told();
+    template <typename Function>
+    void with_state_noted(Function function);
     void announce(Slot& me, detail::Operation& operation);
     void enable_announced(Slot& me);
     void lock_mutex(Slot& me, detail::Operation& operation);

@@ -11,6 +11,7 @@
 #include "explore/replay.h"
 #include "explore/runner.h"
 #include "explore/sampling.h"
+#include "explore/state_search.h"
 
 namespace braidway::explore {
 namespace {
@@ -19,6 +20,8 @@ std::unique_ptr<Chooser> chooser_for(const Options& options) {
     switch (options.method) {
         case Method::bounded:
             return std::make_unique<BoundedSearch>(options.preemptions_max);
+        case Method::states:
+            return std::make_unique<StateSearch>();
         case Method::pct:
             return std::make_unique<Pct>(options.seed, options.pct_depth);
         case Method::random:
@@ -31,7 +34,7 @@ std::unique_ptr<Chooser> chooser_for(const Options& options) {
 }
 
 Coverage complete_coverage(Method method) {
-    if (method == Method::every) return Coverage::exhaustive;
+    if (method == Method::every || method == Method::states) return Coverage::exhaustive;
     return method == Method::bounded ? Coverage::bounded : Coverage::sampled;
 }
 
@@ -109,6 +112,9 @@ Verdict explore(const Options& options, const std::function<void(World&)>& setup
             if (!options.keep_going) return verdict;
         }
         is_complete = !chooser->next();
+    }
+    if (const auto* const search = dynamic_cast<const StateSearch*>(chooser.get())) {
+        verdict.states = search->states();
     }
     if (is_complete) verdict.coverage = complete_coverage(options.method);
     return verdict;

@@ -230,6 +230,13 @@ void Fiber::restart() {
     context_.stack_pointer_ = top;
 }
 
+void Fiber::wipe() {
+    constexpr size_t wiped_bytes = size_t{16} << 10;
+    char* const top = static_cast<char*>(context_.stack_pointer_);
+    std::memset(stack_ + stack_size_bytes - wiped_bytes, 0,
+                wiped_bytes - static_cast<size_t>(stack_ + stack_size_bytes - top));
+}
+
 void Fiber::begin() {
     Context::arrive();
     Fiber* const self = entered->fiber_;

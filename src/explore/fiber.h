@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 
 namespace braidway::explore {
 
@@ -58,6 +59,15 @@ class Fiber {
     void restart();
 
     Context& context() { return context_; }
+
+    /// Behind the stack's highest byte.
+    const char* stack_end() const { return stack_ + stack_size_bytes; }
+    bool has_on_stack(const char* address) const {
+        return std::less_equal<>{}(stack_, address) && std::less<>{}(address, stack_end());
+    }
+    /// Forgets what the highest part of the stack held. The fiber has been restarted, and not yet
+    /// switched to.
+    void wipe();
 
   private:
     [[noreturn]] static void begin();

@@ -16,10 +16,10 @@ namespace {
 using nlohmann::json;
 
 // In the order of the enumerators, whose names they are.
-constexpr std::array<std::string_view, 17> kind_names{
-    "load",        "store",        "exchange",   "failed_cas", "fence",  "flush",
-    "futex_sleep", "futex_return", "futex_wake", "spin",       "choice", "yield",
-    "note",        "lock",         "start",      "end",        "killed"};
+constexpr std::array<std::string_view, 19> kind_names{
+    "load",         "store",      "exchange",   "failed_cas",   "fence", "flush",  "futex_sleep",
+    "futex_return", "futex_wake", "mutex_lock", "mutex_unlock", "spin",  "choice", "yield",
+    "note",         "lock",       "start",      "end",          "killed"};
 constexpr std::array<std::string_view, 5> finding_names{"nothing", "failed_check", "deadlock",
                                                         "livelock", "endless"};
 constexpr std::array<std::string_view, 5> outcome_names{"woken", "changed", "interrupted",
@@ -140,6 +140,7 @@ std::string report_json(const Verdict& verdict) {
                 {"coverage", coverage_name(verdict.coverage)},
                 {"executions", verdict.executions},
                 {"blocked", verdict.blocked},
+                {"states", verdict.states},
                 {"steps", verdict.steps},
                 {"failures", verdict.failures},
                 {"first_failure", verdict.first_failure},

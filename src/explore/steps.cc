@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the visible steps of an execution do.
+#include <setjmp.h>
+
 #include <algorithm>
+#include <array>
 #include <bit>
+#include <cstring>
 
 #include "base/check.h"
 #include "explore/execution.h"
@@ -28,6 +32,13 @@ void perform_alone(Operation& operation) {
     }
 }
 
+/// Whoever is called next finds nothing of those who were called before.
+[[gnu::noinline]] void wipe_below() {
+    std::array<char, 1024> dead;
+    dead.fill(0);
+    asm volatile("" : : "r"(dead.data()) : "memory");
+}
+
 }  // namespace
 
 namespace detail {
@@ -43,11 +54,35 @@ void perform(Operation& operation) {
 
 }  // namespace detail
 
+// The thread's state is its stack from here on, and the registers that a called function keeps: in
+// `registers`, or where this function and its callers have put them.
+template <typename Function>
+[[gnu::noinline]] void Execution::with_state_noted(Function function) {
+    jmp_buf registers;
+    std::memset(&registers, 0, sizeof(registers));
+    (void)_setjmp(registers);
+    Slot& me = slots_[running_];
+    me.live_from = reinterpret_cast<const char*>(&registers);
+    CHECK(
+        me.fiber->has_on_stack(me.live_from),
+        "locals are not on the stack: states are not explored with detect_stack_use_after_return");
+    function();
+    wipe_below();
+}
+
 void Execution::perform(Operation& operation) {
     if (running_ == outside) {
         perform_alone(operation);
         return;
     }
+    if (options_.method == Method::states && !runs_free_) {
+        with_state_noted([&] { step(operation); });
+    } else {
+        step(operation);
+    }
+}
+
+void Execution::step(Operation& operation) {
     Slot& me = slots_[running_];
     announce(me, operation);
     reschedule();
@@ -251,6 +286,14 @@ void Execution::rest() {
         cut_off_ = true;
         fail("");
     }
+    if (options_.method == Method::states && !runs_free_) {
+        with_state_noted([this] { rest_until_told(); });
+    } else {
+        rest_until_told();
+    }
+}
+
+void Execution::rest_until_told() {
     Slot& me = slots_[running_];
     Operation operation;
     operation.kind = StepKind::spin;

@@ -15,6 +15,7 @@ std::string counted(uint64_t executions) {
 
 std::string Verdict::summary() const {
     const std::string_view looked_at = coverage_name(coverage);
+    if (clean() && states > 0) return fmt::format("clean ({}): {} states", looked_at, states);
     if (clean()) return fmt::format("clean ({}): {}", looked_at, counted(executions));
     const uint64_t first = first_failure != 0 ? first_failure : executions;
     if (failures > 1)

@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -19,6 +20,7 @@
 #include "explore/execution.h"
 #include "explore/replay.h"
 #include "explore/runner.h"
+#include "explore/state_search.h"
 
 namespace braidway::explore {
 namespace {
@@ -191,23 +193,30 @@ struct Seen {
     bool is_complete = false;
 };
 
-Seen explore_program(const Program& program, SourceDpor::Reduction reduction,
+/// Of one thread, in memory that belongs to the state of the program.
+using Log = std::array<char, 8>;
+
+/// With nothing for `reduction`: by states.
+Seen explore_program(Program program, std::optional<SourceDpor::Reduction> reduction,
                      uint64_t executions_max) {
+    if (!reduction) program.options.method = Method::states;
     Seen seen;
     std::string log;
     Words* words = nullptr;
     const std::function<void(World&)> setup = [&](World& world) {
         words = &world.share<Words>("words");
-        log.assign(program.threads.size() * 8, '.');
+        log.clear();
+        auto& logs = world.share<std::array<Log, 3>>("log");
+        for (Log& line : logs) line.fill('.');
         for (size_t i = 0; i < program.threads.size(); ++i) {
-            auto body = [&, i] {
-                size_t at = i * 8;
+            auto body = [&program, &line = logs[i], &shared = *words, i] {
+                size_t at = 0;
                 std::array<bool, 2> held{};
                 for (const Command& command : program.threads[i]) {
                     // Whoever does not hold a mutex gives none back.
                     bool& holds = held[command.word];
                     if (command.kind == Command::Kind::unlock && !holds) continue;
-                    log[at++] = static_cast<char>('0' + run_command(command, *words));
+                    line[at++] = static_cast<char>('0' + run_command(command, shared));
                     if (command.kind == Command::Kind::lock) holds = true;
                     if (command.kind == Command::Kind::unlock) holds = false;
                 }
@@ -222,23 +231,35 @@ Seen explore_program(const Program& program, SourceDpor::Reduction reduction,
         struct AtEnd {
             std::string* log;
             Words* words;
+            std::array<Log, 3>* logs;
             ~AtEnd() {
+                for (const Log& line : *logs) log->append(line.data(), line.size());
                 *log += '|' + std::to_string(words->words[0].load()) + ',' +
                         std::to_string(words->words[1].load());
             }
         };
-        world.share<AtEnd>("end", &log, words);
+        world.share<AtEnd>("end", &log, words, &logs);
     };
     Execution execution(program.options, setup);
-    execution.play_endgames();
+    if (reduction) execution.play_endgames();
     Runner runner(program.options, setup);
-    auto search = std::make_unique<SourceDpor>(reduction);
+    std::unique_ptr<SourceDpor> races;
+    std::unique_ptr<Chooser> search;
+    const auto start_over = [&] {
+        seen = Seen{};
+        races = reduction ? std::make_unique<SourceDpor>(*reduction) : nullptr;
+        search = races == nullptr ? std::make_unique<StateSearch>() : nullptr;
+    };
+    const auto chooser = [&]() -> Chooser& {
+        if (races != nullptr) return *races;
+        return *search;
+    };
+    start_over();
     do {
-        Finding finding = execution.run(*search);
+        Finding finding = execution.run(chooser());
         if (execution.wants_restart()) {
-            search = std::make_unique<SourceDpor>(reduction);
-            seen = Seen{};
-            finding = execution.run(*search);
+            start_over();
+            finding = execution.run(chooser());
         }
         EXPECT_EQ(execution.message().find("again the same way"), std::string::npos);
         if (execution.was_cut_off()) {
@@ -247,7 +268,8 @@ Seen explore_program(const Program& program, SourceDpor::Reduction reduction,
             ++seen.executions;
             seen.findings.insert(finding);
             ++seen.ends[log + ' ' + std::to_string(static_cast<int>(finding))];
-            seen.signatures.emplace(search->signature(), replay_text(execution.decisions()));
+            seen.signatures.emplace(races == nullptr ? 0 : races->signature(),
+                                    replay_text(execution.decisions()));
         }
         // Whatever was run can be run again.
         if (!execution.was_cut_off() && seen.executions % 16 == 1) {
@@ -258,7 +280,7 @@ Seen explore_program(const Program& program, SourceDpor::Reduction reduction,
             EXPECT_EQ(log, log_before) << replay_text(execution.decisions());
         }
         if (seen.executions + seen.blocked >= executions_max) return seen;
-    } while (search->next());
+    } while (chooser().next());
     seen.is_complete = true;
     return seen;
 }
@@ -273,6 +295,7 @@ void compare_with_all_interleavings(Flavour flavour, uint64_t seeds) {
     uint64_t naive_executions = 0;
     uint64_t executions = 0;
     uint64_t blocked = 0;
+    uint64_t state_executions = 0;
     for (uint64_t seed = 1; seed <= seeds; ++seed) {
         const Program program = random_program(seed, flavour);
         SCOPED_TRACE("seed " + std::to_string(seed) + ": " + text_of(program));
@@ -288,6 +311,13 @@ void compare_with_all_interleavings(Flavour flavour, uint64_t seeds) {
         blocked += reduced.blocked;
         ASSERT_TRUE(reduced.is_complete);
         ASSERT_EQ(naive.findings, reduced.findings);
+        const Seen by_states = explore_program(program, std::nullopt, 60'000);
+        state_executions += by_states.executions + by_states.blocked;
+        ASSERT_TRUE(by_states.is_complete);
+        ASSERT_EQ(naive.findings, by_states.findings);
+        for (const auto& [end, count] : naive.ends)
+            ASSERT_TRUE(by_states.ends.contains(end)) << "not found by states: " << end;
+        ASSERT_EQ(by_states.ends.size(), naive.ends.size());
         // Kills beyond a deadlock are not all looked at: the program has failed.
         if (program.options.kills_max > 0 && naive.findings != std::set{Finding::nothing}) {
             ++failed;
@@ -303,8 +333,8 @@ void compare_with_all_interleavings(Flavour flavour, uint64_t seeds) {
     }
     std::printf(
         "%lu compared (%lu by findings), %lu too large; %lu interleavings, %lu classes, "
-        "%lu cut off\n",
-        compared, failed, skipped, naive_executions, executions, blocked);
+        "%lu cut off; %lu executions by states\n",
+        compared, failed, skipped, naive_executions, executions, blocked, state_executions);
     EXPECT_GT(compared, seeds * 3 / 4);
 }
 

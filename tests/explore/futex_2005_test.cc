@@ -102,11 +102,30 @@ TEST(Futex2005, ReplaysTheDeadlockByItsName) {
     EXPECT_EQ(again.executions, 1U);
 }
 
+TEST(Futex2005, ProvesTheRetryCompletelyStateByState) {
+    for (const std::string_view name : {"retry", "retry-reclaim"}) {
+        const Verdict verdict = explored(name, {.method = Method::states, .spin_turns = 0});
+        EXPECT_EQ(verdict.coverage, Coverage::exhaustive) << name;
+        EXPECT_TRUE(verdict.clean()) << name;
+        EXPECT_GT(verdict.states, 1000U) << name;
+    }
+}
+
+TEST(Futex2005, IsFoundStateByStateWhereverItCanHappen) {
+    for (const Scenario& scenario : futex_2005::scenarios()) {
+        // The rest have more states than this test has seconds.
+        if (scenario.options.method != Method::every) continue;
+        const Verdict verdict =
+            explored(scenario.name, {.method = Method::states, .spin_turns = 0});
+        EXPECT_EQ(verdict.finding, scenario.expected) << scenario.name << ": " << verdict.message;
+    }
+}
+
 TEST(Futex2005, ProvesTheRetryCompletelyWhereLongRunsAreAskedFor) {
     if (!long_explorations()) GTEST_SKIP() << "takes minutes; BRAIDWAY_EXPLORE_LONG=1 runs it";
-    for (const std::string_view name : {"retry-reclaim", "retry-readers"}) {
+    for (const std::string_view name : {"retry-readers", "retry-adversary"}) {
         const Instant start = monotonic_now();
-        const Verdict verdict = explored(name, {.executions_max = 2'000'000'000, .spin_turns = 0});
+        const Verdict verdict = explored(name, {.method = Method::states, .spin_turns = 0});
         const Duration took = monotonic_now() - start;
         std::printf("             in %.1f s\n", std::chrono::duration<double>(took).count());
         EXPECT_EQ(verdict.coverage, Coverage::exhaustive) << name;

@@ -70,7 +70,7 @@ TEST(ReportJson, NamesEveryKindOfStep) {
     const json all = parsed(verdict);
     EXPECT_EQ(all["trace"]["steps"].front()["kind"], "load");
     EXPECT_EQ(all["trace"]["steps"].back()["kind"], "killed");
-    EXPECT_EQ(all["trace"]["steps"][12]["kind"], "note");
+    EXPECT_EQ(all["trace"]["steps"][14]["kind"], "note");
 }
 
 TEST(ReportJson, IsCompleteForALongTrace) {

@@ -103,6 +103,7 @@ inline constexpr std::array untested{
     Exemption{"src/explore/kills.cc",
               "tests/explore/dpor_test.cc runs random ones, execution_test.cc each kind"},
     Exemption{"src/explore/word_access.h", "tests/explore/world_test.cc and record_test.cc"},
+    Exemption{"src/explore/states.cc", "tests/explore/dpor_test.cc: what its states tell apart"},
     Exemption{"src/explore/steps.cc",
               "tests/explore/dpor_test.cc runs random ones, execution_test.cc each kind"},
     Exemption{"src/sync/sync.cc", "compiles the headers of the room and does nothing"},

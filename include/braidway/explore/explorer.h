@@ -15,6 +15,8 @@ namespace braidway::explore {
 /// How interleavings are chosen.
 enum class Method : uint8_t {
     every,    ///< Depth first, each class of equivalent interleavings once.
+    states,   ///< Depth first, every step in every state once: see docs/explorer.md for what the
+              ///< program must keep to.
     bounded,  ///< Depth first, every interleaving with at most preemptions_max preemptions.
     pct,      ///< Random priorities with pct_depth - 1 changes of them.
     random,   ///< At each step any runnable thread.
@@ -76,8 +78,10 @@ struct Verdict {
     Finding finding = Finding::nothing;
     Coverage coverage = Coverage::sampled;
     uint64_t executions = 0;  ///< That ran to their end; none is equivalent to another in `every`.
-    uint64_t blocked = 0;     ///< That were cut off, because an equivalent one had run.
+    uint64_t blocked = 0;     ///< That were cut off, because an equivalent one had run, or one that
+                              ///< reached the same state.
     uint64_t steps = 0;
+    uint64_t states = 0;         ///< With Method::states: how many there are, the ends not counted.
     uint64_t failures = 0;       ///< With keep_going: how many executions failed.
     uint64_t first_failure = 0;  ///< The number of the first that failed, counted from 1.
     std::string message;         ///< Of the failure: one line.
