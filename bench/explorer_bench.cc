@@ -96,7 +96,8 @@ void two_readers_and_a_writer(World& world) {
 /// One exploration; returns its seconds, or those of no target when it is no complete proof.
 double prove(const char* name, Method method, const std::function<void(World&)>& setup) {
     const int64_t begin = processor_time_ns();
-    const Verdict verdict = explore({.method = method, .spin_turns = 0}, setup);
+    const Verdict verdict =
+        explore({.method = method, .executions_max = 100'000'000, .spin_turns = 0}, setup);
     const double seconds = static_cast<double>(processor_time_ns() - begin) / 1e9;
     std::printf("%-52s %6.2f s  %s, %lu executions, %lu cut off\n", name, seconds,
                 verdict.summary().c_str(), verdict.executions, verdict.blocked);

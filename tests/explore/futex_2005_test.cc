@@ -125,7 +125,8 @@ TEST(Futex2005, ProvesTheRetryCompletelyWhereLongRunsAreAskedFor) {
     if (!long_explorations()) GTEST_SKIP() << "takes minutes; BRAIDWAY_EXPLORE_LONG=1 runs it";
     for (const std::string_view name : {"retry-readers", "retry-adversary"}) {
         const Instant start = monotonic_now();
-        const Verdict verdict = explored(name, {.method = Method::states, .spin_turns = 0});
+        const Verdict verdict = explored(
+            name, {.method = Method::states, .executions_max = 100'000'000, .spin_turns = 0});
         const Duration took = monotonic_now() - start;
         std::printf("             in %.1f s\n", std::chrono::duration<double>(took).count());
         EXPECT_EQ(verdict.coverage, Coverage::exhaustive) << name;
