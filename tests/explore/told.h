@@ -31,6 +31,15 @@ inline bool long_explorations() {
     return value != nullptr && std::string(value) == "1";
 }
 
+/// True when sanitizers leave so much on stacks that hardly any two states are the same.
+inline bool states_differ_for_ever() {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return true;
+#else
+    return false;
+#endif
+}
+
 /// A deadline that comes: the explorer has it pass and not pass.
 inline sync::Deadline some_time() {
     return std::chrono::steady_clock::time_point{std::chrono::seconds(1)};
