@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The deadlock of 2005 and what was proposed against it: docs/examples/futex_2005.*.
+// The deadlock of 2005 and what was proposed against it: docs/examples/futex_2005/.
 #include <gtest/gtest.h>
 
 #include <algorithm>
