@@ -17,6 +17,11 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   target_compile_options(braidway_flags INTERFACE -Wno-deprecated-declarations)
   target_compile_options(braidway_flags INTERFACE -Wthread-safety -Wthread-safety-beta -Wno-c99-extensions)
 endif()
+if(CMAKE_BUILD_TYPE MATCHES "^Rel")
+  # Messages of what is shipped name src/..., not the folder in which it was built. Elsewhere paths
+  # stay whole, for the tools that open them.
+  target_compile_options(braidway_flags INTERFACE -fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=)
+endif()
 target_link_libraries(braidway_flags INTERFACE Threads::Threads)
 if(BRAIDWAY_SANITIZE)
   # Global, so that test mains and small helper programs are instrumented alike.

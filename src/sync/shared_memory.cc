@@ -7,9 +7,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <string>
 #include <utility>
-
-#include <fmt/format.h>
 
 #include "base/error.h"
 
@@ -31,9 +30,8 @@ std::expected<std::span<std::byte>, SharedMemoryRefusal> map(int fd, size_t size
     void* const address = mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (address == MAP_FAILED) {
         const int code = errno;
-        return refuse(fmt::format("shared memory: {} bytes cannot be mapped for reading and "
-                                  "writing: {}",
-                                  size_bytes, errno_text(code)),
+        return refuse("shared memory: " + std::to_string(size_bytes) +
+                          " bytes cannot be mapped for reading and writing: " + errno_text(code),
                       code);
     }
     return std::span(static_cast<std::byte*>(address), size_bytes);
@@ -62,10 +60,9 @@ Admission admit_shared_memory(int fd, size_t size_bytes) {
     struct stat status{};
     if (fstat(fd, &status) != 0) return refuse("shared memory: fstat failed", errno);
     if (size_bytes == 0 || std::cmp_less(status.st_size, size_bytes)) {
-        return refuse(
-            fmt::format("shared memory: {} bytes were announced and the peer's file has "
-                        "{}; make it as long before sealing it",
-                        size_bytes, status.st_size));
+        return refuse("shared memory: " + std::to_string(size_bytes) +
+                      " bytes were announced and the peer's file has " +
+                      std::to_string(status.st_size) + "; make it as long before sealing it");
     }
     const auto bytes = map(fd, size_bytes);
     if (!bytes) return std::unexpected(bytes.error());
@@ -88,8 +85,8 @@ Admission create_sealed_memory(const char* name, size_t size_bytes) {
         fcntl(fd, F_ADD_SEALS, seals) != 0) {
         const int code = std::in_range<off_t>(size_bytes) ? errno : EFBIG;
         close(fd);
-        return refuse(fmt::format("shared memory: a sealed file of {} bytes cannot be made: {}",
-                                  size_bytes, errno_text(code)),
+        return refuse("shared memory: a sealed file of " + std::to_string(size_bytes) +
+                          " bytes cannot be made: " + errno_text(code),
                       code);
     }
     Admission memory = admit_shared_memory(fd, size_bytes);

@@ -190,6 +190,18 @@ TEST(CondVar, AWaitEndsAtItsDeadlineWithTheMutexHeld) {
     }).join();
 }
 
+TEST(CondVar, AWaitForADurationEndsNotBeforeWithTheMutexHeld) {
+    Counter counter;
+    MutexLock lock(counter.mutex);
+    EXPECT_FALSE(counter.changed.wait_for(counter.mutex, -1h));
+    const Instant before = monotonic_now();
+    EXPECT_FALSE(counter.changed.wait_for(counter.mutex, 20ms));
+    EXPECT_GE(monotonic_now().ns - before.ns, 20'000'000);
+    std::thread([&counter]() BRAIDWAY_NO_THREAD_SAFETY_ANALYSIS {
+        EXPECT_FALSE(counter.mutex.try_lock());
+    }).join();
+}
+
 /// Threads that wait, one after the other, for tickets.
 struct TicketOffice {
     BasicMutex<WatchedPolicy> mutex;
@@ -230,6 +242,22 @@ TEST(CondVar, NotifyOneWakesOne) {
         EXPECT_TRUE(holds_soon([&] { return office.sold == sold; }));
     }
     EXPECT_EQ(office.returns, 3);
+}
+
+TEST(CondVar, AWaitForADurationSaysThatItWasNotified) {
+    BasicMutex<WatchedPolicy> mutex;
+    BasicCondVar<WatchedPolicy> changed;
+    std::atomic<bool> notified = false;
+    std::deque<Actor> actors;
+    Actor& waiter = actors.emplace_back([&]() BRAIDWAY_NO_THREAD_SAFETY_ANALYSIS {
+        mutex.lock();
+        notified = changed.wait_for(mutex, 1h);
+        mutex.unlock();
+    });
+    EXPECT_TRUE(waiter.sleeps());
+    changed.notify_one();
+    EXPECT_TRUE(waiter.ends());
+    EXPECT_TRUE(notified);
 }
 
 TEST(CondVar, NotifyAllWakesAll) {

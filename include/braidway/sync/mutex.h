@@ -130,6 +130,13 @@ class BasicCondVar {
         mutex.lock();
         return outcome != FutexOutcome::timed_out;
     }
+    /// As wait(), but false when `duration` passed first. In a loop use wait_until(): each call of
+    /// this one waits for the whole duration anew.
+    template <typename Rep, typename Period>
+    bool wait_for(BasicMutex<Policy>& mutex, const std::chrono::duration<Rep, Period>& duration)
+        BRAIDWAY_REQUIRES(mutex) {
+        return wait_until(mutex, Deadline::after(duration));
+    }
 
     void notify_one() {
         const uint32_t before = word_.fetch_add(notification, std::memory_order_relaxed);

@@ -124,16 +124,14 @@ class BRAIDWAY_CAPABILITY("shared_mutex") BasicRwSemaphore {
     // --- from one to the other, without letting go -----------------------------------------------
 
     /// The upgradable reader becomes the writer; waits until the other readers have left.
-    void unlock_upgrade_and_lock() BRAIDWAY_NO_THREAD_SAFETY_ANALYSIS {
+    void unlock_upgrade_and_lock() BRAIDWAY_RELEASE_SHARED() BRAIDWAY_ACQUIRE() {
         try_unlock_upgrade_and_lock_until(Deadline::never());
     }
-    /// The same at once or not at all.
-    bool try_unlock_upgrade_and_lock() BRAIDWAY_NO_THREAD_SAFETY_ANALYSIS {
-        return upgraded(core_.try_upgrade());
-    }
+    /// The same at once or not at all. (Clang's analysis has no words for what a try turns into
+    /// something else: it goes on thinking that the caller reads. So with the next two.)
+    bool try_unlock_upgrade_and_lock() { return upgraded(core_.try_upgrade()); }
     /// False at the deadline; the thread is the upgradable reader still.
-    bool try_unlock_upgrade_and_lock_until(const Deadline& deadline)
-        BRAIDWAY_NO_THREAD_SAFETY_ANALYSIS {
+    bool try_unlock_upgrade_and_lock_until(const Deadline& deadline) {
         if (core_.try_upgrade()) return upgraded(true);
         observe(LockEvent::wanted, LockMode::exclusive);
         if (core_.upgrade(deadline)) return upgraded(true);
@@ -141,24 +139,23 @@ class BRAIDWAY_CAPABILITY("shared_mutex") BasicRwSemaphore {
         return false;
     }
     template <typename Rep, typename Period>
-    bool try_unlock_upgrade_and_lock_for(const std::chrono::duration<Rep, Period>& duration)
-        BRAIDWAY_NO_THREAD_SAFETY_ANALYSIS {
+    bool try_unlock_upgrade_and_lock_for(const std::chrono::duration<Rep, Period>& duration) {
         return try_unlock_upgrade_and_lock_until(Deadline::after(duration));
     }
     /// The writer becomes a reader; others may read beside it, those who wait in the queue first.
-    void unlock_and_lock_shared() BRAIDWAY_NO_THREAD_SAFETY_ANALYSIS {
+    void unlock_and_lock_shared() BRAIDWAY_RELEASE() BRAIDWAY_ACQUIRE_SHARED() {
         turned(LockMode::exclusive, LockMode::shared);
         core_.leave_writing(RwWord::reader);
     }
     /// The usual name of unlock_and_lock_shared().
-    void downgrade() BRAIDWAY_NO_THREAD_SAFETY_ANALYSIS { unlock_and_lock_shared(); }
+    void downgrade() BRAIDWAY_RELEASE() BRAIDWAY_ACQUIRE_SHARED() { unlock_and_lock_shared(); }
     /// The writer becomes the upgradable reader.
-    void unlock_and_lock_upgrade() BRAIDWAY_NO_THREAD_SAFETY_ANALYSIS {
+    void unlock_and_lock_upgrade() BRAIDWAY_RELEASE() BRAIDWAY_ACQUIRE_SHARED() {
         turned(LockMode::exclusive, LockMode::upgrade);
         core_.leave_writing(RwWord::upgradable);
     }
     /// The upgradable reader becomes a plain one.
-    void unlock_upgrade_and_lock_shared() BRAIDWAY_NO_THREAD_SAFETY_ANALYSIS {
+    void unlock_upgrade_and_lock_shared() {
         turned(LockMode::upgrade, LockMode::shared);
         core_.leave_upgradable(RwWord::reader);
     }
