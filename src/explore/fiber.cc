@@ -11,28 +11,22 @@
 
 #include "base/check.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define BRAIDWAY_FIBERS_UNDER_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define BRAIDWAY_FIBERS_UNDER_ASAN 1
-#endif
-#endif
-#if defined(__SANITIZE_THREAD__)
-#define BRAIDWAY_FIBERS_UNDER_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define BRAIDWAY_FIBERS_UNDER_TSAN 1
-#endif
-#endif
-
-#if defined(BRAIDWAY_FIBERS_UNDER_ASAN)
-#include <sanitizer/asan_interface.h>
-#include <sanitizer/common_interface_defs.h>
-#endif
-#if defined(BRAIDWAY_FIBERS_UNDER_TSAN)
-#include <sanitizer/tsan_interface.h>
-#endif
+// Of the sanitizers' run-time libraries, who must know which stack is in use. Weak: whether one is
+// there is decided by the program that the installed library is linked into, not when this is
+// compiled. As in <sanitizer/common_interface_defs.h>, asan_interface.h and tsan_interface.h.
+extern "C" {
+// NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming)
+[[gnu::weak]] void __sanitizer_start_switch_fiber(void** fake_stack_save, const void* bottom,
+                                                  size_t size);
+[[gnu::weak]] void __sanitizer_finish_switch_fiber(void* fake_stack, const void** bottom_old,
+                                                   size_t* size_old);
+[[gnu::weak]] void __asan_unpoison_memory_region(const volatile void* begin, size_t size);
+[[gnu::weak]] void* __tsan_get_current_fiber(void);
+[[gnu::weak]] void* __tsan_create_fiber(unsigned flags);
+[[gnu::weak]] void __tsan_destroy_fiber(void* fiber);
+[[gnu::weak]] void __tsan_switch_to_fiber(void* fiber, unsigned flags);
+// NOLINTEND(bugprone-reserved-identifier,readability-identifier-naming)
+}
 
 // braidway_explore_switch(&from, to): keeps what a called function must keep on the stack, its
 // pointer in `from`, and takes both back from `to`.
@@ -166,23 +160,19 @@ void Context::switch_to(Context& to) {
     std::memcpy(globals, to.caught_exceptions_, exception_globals_bytes);
     left = this;
     entered = &to;
-#if defined(BRAIDWAY_FIBERS_UNDER_ASAN)
-    __sanitizer_start_switch_fiber(&fake_stack_, to.stack_bottom_, to.stack_size_bytes_);
-#endif
-#if defined(BRAIDWAY_FIBERS_UNDER_TSAN)
-    if (tsan_fiber_ == nullptr) tsan_fiber_ = __tsan_get_current_fiber();
-    __tsan_switch_to_fiber(to.tsan_fiber_, 0);
-#endif
+    if (__sanitizer_start_switch_fiber != nullptr)
+        __sanitizer_start_switch_fiber(&fake_stack_, to.stack_bottom_, to.stack_size_bytes_);
+    if (__tsan_switch_to_fiber != nullptr) {
+        if (tsan_fiber_ == nullptr) tsan_fiber_ = __tsan_get_current_fiber();
+        __tsan_switch_to_fiber(to.tsan_fiber_, 0);
+    }
     braidway_explore_switch(&stack_pointer_, to.stack_pointer_);
-#if defined(BRAIDWAY_FIBERS_UNDER_ASAN)
-    __sanitizer_finish_switch_fiber(fake_stack_, &left->stack_bottom_, &left->stack_size_bytes_);
-#endif
+    arrive(fake_stack_);
 }
 
-void Context::arrive() {
-#if defined(BRAIDWAY_FIBERS_UNDER_ASAN)
-    __sanitizer_finish_switch_fiber(nullptr, &left->stack_bottom_, &left->stack_size_bytes_);
-#endif
+void Context::arrive(void* fake_stack) {
+    if (__sanitizer_finish_switch_fiber == nullptr) return;
+    __sanitizer_finish_switch_fiber(fake_stack, &left->stack_bottom_, &left->stack_size_bytes_);
 }
 
 Fiber::Fiber(void (*entry)(void*), void* argument) : entry_(entry), argument_(argument) {
@@ -192,27 +182,25 @@ Fiber::Fiber(void (*entry)(void*), void* argument) : entry_(entry), argument_(ar
 }
 
 Fiber::~Fiber() {
-#if defined(BRAIDWAY_FIBERS_UNDER_TSAN)
-    __tsan_destroy_fiber(context_.tsan_fiber_);
-#endif
-#if defined(BRAIDWAY_FIBERS_UNDER_ASAN)
-    __asan_unpoison_memory_region(stack_, stack_size_bytes);
-#endif
+    if (__tsan_destroy_fiber != nullptr) __tsan_destroy_fiber(context_.tsan_fiber_);
+    unpoison();
     stacks.give_back(stack_);
 }
 
+void Fiber::unpoison() {
+    if (__asan_unpoison_memory_region != nullptr)
+        __asan_unpoison_memory_region(stack_, stack_size_bytes);
+}
+
 void Fiber::restart() {
-#if defined(BRAIDWAY_FIBERS_UNDER_ASAN)
-    // The frames that are forgotten have left their red zones.
-    __asan_unpoison_memory_region(stack_, stack_size_bytes);
+    unpoison();
     context_.fake_stack_ = nullptr;
     context_.stack_bottom_ = stack_;
     context_.stack_size_bytes_ = stack_size_bytes;
-#endif
-#if defined(BRAIDWAY_FIBERS_UNDER_TSAN)
-    if (context_.tsan_fiber_ != nullptr) __tsan_destroy_fiber(context_.tsan_fiber_);
-    context_.tsan_fiber_ = __tsan_create_fiber(0);
-#endif
+    if (__tsan_create_fiber != nullptr) {
+        if (context_.tsan_fiber_ != nullptr) __tsan_destroy_fiber(context_.tsan_fiber_);
+        context_.tsan_fiber_ = __tsan_create_fiber(0);
+    }
     std::memset(context_.caught_exceptions_, 0, sizeof(context_.caught_exceptions_));
     void** top = reinterpret_cast<void**>(stack_ + stack_size_bytes);
 #if defined(__x86_64__)
@@ -238,7 +226,7 @@ void Fiber::wipe() {
 }
 
 void Fiber::begin() {
-    Context::arrive();
+    Context::arrive(nullptr);
     Fiber* const self = entered->fiber_;
     self->entry_(self->argument_);
     std::unreachable();

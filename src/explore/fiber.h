@@ -28,7 +28,8 @@ class Context {
 
   private:
     friend class Fiber;
-    static void arrive();
+    /// Tells the sanitizers that the switch under way has come to the stack with this fake one.
+    static void arrive(void* fake_stack);
 
     void* stack_pointer_ = nullptr;
     Fiber* fiber_ = nullptr;  ///< Whose this is; none for the stack of the machine's thread.
@@ -71,6 +72,8 @@ class Fiber {
 
   private:
     [[noreturn]] static void begin();
+    /// Frames that are forgotten have left their red zones in the stack.
+    void unpoison();
 
     Context context_;
     char* stack_;  ///< Its lowest byte.
