@@ -43,10 +43,14 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using Fault = SharedRwError::Fault;
 
-/// Processes that live and die as the test says; looks come after a millisecond.
+/// Processes that live and die as the test says; looks come after a millisecond, or an hour.
 struct ToyProcesses {
     static constexpr unsigned count = 8;
     static inline std::array<std::atomic<bool>, count> dead{};
+    /// Looks after an hour, so that nothing but being woken helps.
+    static inline std::array<std::atomic<bool>, count> is_patient{};
+    /// Its deadline has come.
+    static inline std::array<std::atomic<bool>, count> is_told{};
 
     ProcessIdentity me = 1;
 
@@ -54,7 +58,9 @@ struct ToyProcesses {
     bool ended(ProcessIdentity process) const { return process >= count || dead[process]; }
     uint64_t place() const { return 42; }
     Look next_look(const Deadline& deadline, LookAt) const {
-        const Deadline look = Deadline::after(milliseconds(1));
+        const bool waits_long = me < count && is_patient[me];
+        const Deadline look = Deadline::after(milliseconds(waits_long ? 3'600'000 : 1));
+        if (me < count && is_told[me]) return {Deadline::after(milliseconds(0)), true};
         if (deadline.is_never() || deadline.nanoseconds() > look.nanoseconds()) {
             return {look, false};
         }
@@ -111,7 +117,10 @@ class SharedRwDeathTest : public testing::Test {
 
     SharedRwDeathTest()
         : semaphore_(*ToySemaphore::create(room_.bytes.data(), room_.bytes.size(), 8)) {
-        for (std::atomic<bool>& is_dead : ToyProcesses::dead) is_dead = false;
+        for (auto* const flags :
+             {&ToyProcesses::dead, &ToyProcesses::is_patient, &ToyProcesses::is_told}) {
+            for (std::atomic<bool>& flag : *flags) flag = false;
+        }
     }
 
     ToySemaphore view(ProcessIdentity process) {
@@ -336,23 +345,6 @@ TEST_F(SharedRwSemaphoreTest, LetsWaitersInInTheOrderOfTheirComing) {
     EXPECT_EQ(turns[5], 5);
 }
 
-TEST_F(SharedRwSemaphoreTest, AWriterWhoGivesUpLetsTheReadersBehindHimIn) {
-    Holder reader = attach();
-    Holder writer = attach();
-    Holder late = attach();
-    reader.lock_shared();
-    std::thread writes([&] { EXPECT_FALSE(writer.try_lock_for(milliseconds(30))); });
-    until_state(writer, SlotState::waiting_exclusive);
-    const int64_t start_ns = monotonic_now().ns;
-    // Shorter than the 100 ms after which a waiter looks by itself.
-    EXPECT_TRUE(late.try_lock_shared_for(milliseconds(90)));
-    EXPECT_LT(monotonic_now().ns - start_ns, 90'000'000);
-    writes.join();
-    EXPECT_EQ(semaphore_.slot(writer.slot()).state, SlotState::idle);
-    late.unlock_shared();
-    reader.unlock_shared();
-}
-
 TEST_F(SharedRwSemaphoreTest, ATimedLockWaitsUntilItsDeadlineOnEitherClock) {
     Holder writer = attach();
     Holder late = attach();
@@ -536,6 +528,28 @@ TEST_F(SharedRwDeathTest, AWriterThatDiesLetsTheNextInAndTellsThem) {
     EXPECT_EQ(semaphore_.slot(0).owner, 0U) << "the slot of the dead is free";
 }
 
+TEST_F(SharedRwDeathTest, AWriterWhoGivesUpLetsTheReadersBehindHimIn) {
+    Holder reader = attach(1);
+    Holder writer = attach(2);
+    ToyProcesses::is_patient[3] = true;
+    Holder late = attach(3);
+    reader.lock_shared();
+    std::thread writes([&] { EXPECT_FALSE(writer.try_lock_for(std::chrono::hours(1))); });
+    until([&] { return semaphore_.slot(1).state == SlotState::waiting_exclusive; });
+    std::thread reads([&] {
+        // Looks by itself only after an hour.
+        EXPECT_TRUE(late.try_lock_shared_for(std::chrono::hours(2)));
+        late.unlock_shared();
+    });
+    until([&] { return semaphore_.slot(2).state == SlotState::waiting_shared; });
+    ToyProcesses::is_told[2] = true;
+    until([&] { return semaphore_.slot(2).state == SlotState::idle; });
+    writes.join();
+    EXPECT_EQ(semaphore_.slot(1).state, SlotState::idle);
+    reader.unlock_shared();
+    reads.join();
+}
+
 TEST_F(SharedRwDeathTest, AReaderThatDiesLetsTheNextInAndNothingIsInconsistent) {
     for (const bool is_upgrade : {false, true}) {
         Holder reader = attach(is_upgrade ? 2 : 1);
@@ -680,6 +694,117 @@ TEST_F(SharedRwDeathTest, ASupervisorReleasesASlotOrAProcess) {
     two.unlock_shared();
 }
 
+TEST_F(SharedRwDeathTest, AReleasedSlotIsFreeWhenItsProcessEndsOrItsHolderIsGone) {
+    Holder kept = attach(1);
+    std::optional<Holder> given_up(attach(1));
+    kept.lock_shared();
+    EXPECT_EQ(semaphore_.release_process(1), 2U);
+    EXPECT_EQ(semaphore_.release_process(1), 0U);
+    EXPECT_TRUE(semaphore_.slot(0).is_released);
+    EXPECT_EQ(semaphore_.slot(0).owner, 1U);
+    EXPECT_EQ(attach(2).slot(), 2U) << "not that of somebody who may be on his way in";
+    given_up.reset();
+    EXPECT_EQ(attach(2).slot(), 1U);
+    EXPECT_EQ(semaphore_.release_dead(), 0U);
+    kill(1, {&kept});
+    EXPECT_EQ(semaphore_.release_dead(), 1U);
+    EXPECT_EQ(attach(2).slot(), 0U);
+}
+
+TEST_F(SharedRwDeathTest, ASupervisorMayNameTheProcessAndNotOnlyItsPid) {
+    const ProcessIdentity first = process_identity(3, 0);
+    const ProcessIdentity second = process_identity(3, 1);
+    Holder one = attach(first);
+    Holder two = attach(second);
+    EXPECT_EQ(semaphore_.release_owner(first), 1U);
+    EXPECT_FALSE(one.is_attached());
+    EXPECT_TRUE(two.is_attached());
+}
+
+TEST_F(SharedRwDeathTest, AReleasedWaiterIsWokenAtOnce) {
+    Holder writer = attach(1);
+    ToyProcesses::is_patient[2] = true;
+    Holder waiter = attach(2);
+    writer.lock();
+    std::thread waits([&] { EXPECT_FALSE(waiter.try_lock_for(std::chrono::hours(2))); });
+    until([&] { return semaphore_.slot(1).state == SlotState::waiting_exclusive; });
+    EXPECT_TRUE(semaphore_.release(1));
+    waits.join();
+    writer.unlock();
+    EXPECT_TRUE(writer.try_lock()) << "nobody waits any more";
+    writer.unlock();
+}
+
+TEST_F(SharedRwDeathTest, WhoeverWasReleasedAndTriesOnLetsNoTwoWritersIn) {
+    std::atomic<bool> is_over = false;
+    Holder stale = attach(1);
+    EXPECT_TRUE(semaphore_.release(stale.slot()));
+    std::array<std::atomic<uint64_t>, 2> turns{};
+    std::atomic<int> inside = 0;
+    std::atomic<int> together = 0;
+    std::vector<std::thread> threads;
+    for (const unsigned i : {0U, 1U}) {
+        threads.emplace_back([&, i] {
+            Holder holder = attach(i + 2);
+            while (!is_over) {
+                if (!holder.try_lock_for(seconds(20))) continue;
+                if (inside.fetch_add(1) != 0) ++together;
+                for (int turn = 0; turn < 200; ++turn) SystemPolicy::spin_hint();
+                inside.fetch_sub(1);
+                holder.unlock();
+                ++turns[i];
+            }
+        });
+    }
+    // The one who was released goes on in the slot that, wrongly, could be that of another now.
+    const int64_t end_ns = monotonic_now().ns + 20'000'000'000;
+    while ((turns[0] < 2000 || turns[1] < 2000) && monotonic_now().ns < end_ns) {
+        EXPECT_FALSE(stale.try_lock());
+    }
+    is_over = true;
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(together, 0);
+    EXPECT_EQ(semaphore_.recoveries(), 0U) << "nobody has died";
+}
+
+TEST_F(SharedRwDeathTest, WhoLosesTheGuardLeavesTheSummaryToTheOther) {
+    using Table = ToySemaphore::Table;
+    auto* const slots = reinterpret_cast<SharedRwSlot<SystemPolicy>*>(room_.bytes.data() + 64);
+    const Table table(&header(), slots, 8, ToyProcesses{1});
+    Holder one = attach(1);
+    Holder two = attach(2);
+    const auto turn = table.enter(0, Deadline::never(), Table::Patience::until_deadline);
+    ASSERT_TRUE(turn);
+    auto late = table.look_around(turn);
+    // Somebody has scribbled, or this process was declared dead: the guard is free again.
+    header().guard = header().guard & ~0x7ffU;
+    ASSERT_TRUE(two.try_lock());
+    table.leave(late);
+    EXPECT_FALSE(attach(3).try_lock_shared()) << "a writer is inside";
+    two.unlock();
+}
+
+TEST_F(SharedRwDeathTest, WhoDiedInsideTheGuardIsCountedAmongTheReleased) {
+    for (const bool is_last : {false, true}) {
+        const unsigned dying = is_last ? 1 : 0;
+        Holder first = attach(1);
+        Holder second = attach(1);
+        header().guard = header().guard | (dying + 1);
+        kill(1, {&first, &second});
+        EXPECT_EQ(semaphore_.release_dead(), 2U) << dying;
+        ToyProcesses::dead[1] = false;
+    }
+    Holder first = attach(1);
+    header().guard = header().guard | 1;
+    kill(1, {&first});
+    EXPECT_TRUE(semaphore_.release(0));
+    ToyProcesses::dead[1] = false;
+    Holder again = attach(1);
+    header().guard = header().guard | 1;
+    kill(1, {&again});
+    EXPECT_EQ(semaphore_.release_process(1), 1U);
+}
+
 TEST_F(SharedRwDeathTest, NonsenseInTheMemoryNeitherCrashesNorLoopsInside) {
     const uint64_t seed = 7;
     SCOPED_TRACE(seed);
@@ -700,7 +825,8 @@ TEST_F(SharedRwDeathTest, NonsenseInTheMemoryNeitherCrashesNorLoopsInside) {
             words[random.below(word_count)] = nonsense;
         }
         // A guard that a living process is said to have is waited for.
-        if ((header().guard & 0x7ff) == 1) header().guard = header().guard + 2;
+        const uint32_t inside = header().guard & 0x7ff;
+        if (inside == 1 || inside == 2) header().guard = header().guard + 2;
         if (two.try_lock_shared_for(milliseconds(2))) two.unlock_shared();
         if (two.try_lock_for(milliseconds(2))) two.unlock();
         if (two.try_lock_upgrade_for(milliseconds(2))) two.unlock_upgrade();

@@ -9,7 +9,8 @@
 namespace braidway::sync {
 
 /// The identity of a process in 64 bits, so that shared memory names an owner by one atomic store:
-/// 22 bits of pid (the kernel's largest is 2^22) and 42 bits of start time. 0 names nobody.
+/// 22 bits of pid (the kernel's largest is 2^22) and 41 bits of start time (some 690 years of
+/// uptime). The topmost bit is 0: it is for marks of those who keep identities. 0 names nobody.
 ///
 /// Two processes of one machine, since it was started, never have the same: a pid is used again
 /// only long after the clock tick in which its first owner was started.
@@ -20,7 +21,8 @@ using ProcessIdentity = uint64_t;
 inline constexpr unsigned process_pid_bits = 22;
 
 constexpr ProcessIdentity process_identity(uint64_t pid, uint64_t start_ticks) {
-    return (start_ticks << process_pid_bits) | (pid & ((uint64_t{1} << process_pid_bits) - 1));
+    return ((start_ticks << process_pid_bits) & (UINT64_MAX >> 1)) |
+           (pid & ((uint64_t{1} << process_pid_bits) - 1));
 }
 constexpr uint64_t pid_of(ProcessIdentity process) {
     return process & ((uint64_t{1} << process_pid_bits) - 1);

@@ -169,6 +169,7 @@ class BRAIDWAY_CAPABILITY("shared reader/writer semaphore") SharedRwHolder {
 
   private:
     using Patience = typename Table::Patience;
+    using Turn = typename Table::Turn;
     using Inside = typename Table::Inside;
 
     void demand(LockMode mode) {
@@ -177,8 +178,9 @@ class BRAIDWAY_CAPABILITY("shared reader/writer semaphore") SharedRwHolder {
 
     bool attempt(LockMode mode) {
         expect(SlotState::idle, "locking what this holder holds already");
-        if (!table_.enter(slot_, Deadline::never(), Patience::one_look)) return false;
-        Inside inside = table_.look_around(slot_);
+        const Turn turn = table_.enter(slot_, Deadline::never(), Patience::one_look);
+        if (!turn) return false;
+        Inside inside = table_.look_around(turn);
         const bool is_mine = is_attached() && inside.summary.admits(mode);
         if (is_mine) table_.change(inside, slot_, SlotState::idle, held_state(mode));
         table_.leave(inside);
@@ -188,8 +190,9 @@ class BRAIDWAY_CAPABILITY("shared reader/writer semaphore") SharedRwHolder {
 
     bool acquire(LockMode mode, const Deadline& deadline) {
         expect(SlotState::idle, "locking what this holder holds already");
-        if (!table_.enter(slot_, deadline, Patience::until_deadline)) return false;
-        Inside inside = table_.look_around(slot_);
+        const Turn turn = table_.enter(slot_, deadline, Patience::until_deadline);
+        if (!turn) return false;
+        Inside inside = table_.look_around(turn);
         if (!is_attached()) {
             table_.leave(inside);
             return false;
@@ -214,8 +217,9 @@ class BRAIDWAY_CAPABILITY("shared reader/writer semaphore") SharedRwHolder {
     bool promote(const Deadline& deadline, bool may_wait) {
         expect(SlotState::upgrade, "upgrading what is not held upgradable");
         const Patience patience = may_wait ? Patience::until_deadline : Patience::one_look;
-        if (!table_.enter(slot_, deadline, patience)) return false;
-        Inside inside = table_.look_around(slot_);
+        const Turn turn = table_.enter(slot_, deadline, patience);
+        if (!turn) return false;
+        Inside inside = table_.look_around(turn);
         const bool is_free = inside.summary.readers == 0;
         if (!is_attached() || (!is_free && !may_wait)) {
             table_.leave(inside);
@@ -262,8 +266,8 @@ class BRAIDWAY_CAPABILITY("shared reader/writer semaphore") SharedRwHolder {
     /// Ends waiting: from `waiting` to `given_up`, which lets others in. True if it was granted
     /// meanwhile, after all.
     bool withdraw(SlotState waiting, SlotState given_up, SlotState granted) {
-        table_.enter(slot_, Deadline::never(), Patience::until_deadline);
-        Inside inside = table_.look_around(slot_);
+        Inside inside =
+            table_.look_around(table_.enter(slot_, Deadline::never(), Patience::until_deadline));
         const bool is_attached_still = is_attached();
         const bool is_granted = is_attached_still && table_.state(slot_) == granted;
         if (is_attached_still && !is_granted) {
@@ -278,8 +282,8 @@ class BRAIDWAY_CAPABILITY("shared reader/writer semaphore") SharedRwHolder {
     void convert(SlotState from, SlotState to, const char* misuse) {
         expect(from, misuse);
         observe(LockEvent::released, mode_of(from));
-        table_.enter(slot_, Deadline::never(), Patience::until_deadline);
-        Inside inside = table_.look_around(slot_);
+        Inside inside =
+            table_.look_around(table_.enter(slot_, Deadline::never(), Patience::until_deadline));
         if (is_attached()) {
             table_.change(inside, slot_, from, to);
             table_.grant(inside);
@@ -292,11 +296,9 @@ class BRAIDWAY_CAPABILITY("shared reader/writer semaphore") SharedRwHolder {
     void detach() noexcept {
         // A child of fork() has a copy of the holder, but the slot is its parent's.
         if (process_ == 0 || process_ != table_.processes().self()) return;
-        if (held_ != SlotState::idle) table_.strip_own(slot_, process_);
+        if (held_ != SlotState::idle || !is_attached()) table_.strip_own(slot_, process_);
         // Outside the guard: a free slot never owns it.
-        ProcessIdentity expected = process_;
-        table_.slot(slot_).owner.compare_exchange_strong(expected, 0, std::memory_order_release,
-                                                         std::memory_order_relaxed);
+        table_.free(slot_, process_);
         process_ = 0;
         held_ = SlotState::idle;
     }

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "braidway/sync/policy.h"
+#include "braidway/sync/processes.h"
 
 namespace braidway::sync {
 
@@ -50,6 +51,11 @@ constexpr SlotState queued_state(LockMode mode) {
     return mode == LockMode::upgrade ? SlotState::waiting_upgrade : SlotState::waiting_shared;
 }
 
+/// The mark beside the owner of a slot that was taken away from a living process. The slot keeps
+/// its owner until the process ends or its holder is gone, for that holder may be on its way into
+/// the guard under the number of the slot, which nobody else has till then.
+inline constexpr ProcessIdentity shared_rw_released = uint64_t{1} << 63;
+
 /// One attached thread. The slots are the truth; everything in the header but the ticket counter
 /// and the inconsistent mark can be computed from them.
 ///
@@ -59,8 +65,9 @@ struct SharedRwSlot {
     typename Policy::FutexWord state = 0;                  ///< SlotState; the owner sleeps on it.
     uint32_t reserved = 0;                                 ///< 0.
     typename Policy::template Atomic<uint64_t> ticket{0};  ///< Of the last wait: the order of them.
-    typename Policy::template Atomic<uint64_t> owner{0};  ///< ProcessIdentity; 0: the slot is free.
-    uint64_t reserved_too = 0;                            ///< 0.
+    /// ProcessIdentity; 0: the slot is free. Its topmost bit: shared_rw_released.
+    typename Policy::template Atomic<uint64_t> owner{0};
+    uint64_t reserved_too = 0;  ///< 0.
 };
 
 /// The header.

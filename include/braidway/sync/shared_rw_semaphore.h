@@ -33,6 +33,7 @@ SharedRwError shared_rw_error(SharedRwError::Fault fault, uint64_t found, uint64
 /// What a slot of the table says; for those who show it.
 struct SharedRwSlotView {
     ProcessIdentity owner = 0;  ///< 0: the slot is free.
+    bool is_released = false;  ///< It was taken from its owner, who has not ended or not been seen.
     SlotState state = SlotState::idle;
     uint64_t ticket = 0;  ///< Of its last wait.
 };
@@ -150,24 +151,30 @@ class BasicSharedRwSemaphore {
     }
 
     /// Releases all slots of the process `pid`. The caller knows that it has ended, or that it will
-    /// touch the semaphore and its data no more (after exec(), say). Returns how many it was.
+    /// touch the data no more (after exec(), say). Returns how many it was.
+    ///
+    /// The slots of a process that lives are free for others when it ends or its holders are
+    /// destroyed. A pid that may be in use again by another process that holds the semaphore is
+    /// better told by release_owner().
     unsigned release_process(uint64_t pid) const {
-        return visit([this, pid] {
-            unsigned released = 0;
-            for (unsigned index = 0; index < table_.count(); ++index) {
-                const ProcessIdentity its = table_.owner(index);
-                if (its == 0 || pid_of(its) != pid) continue;
-                if (table_.release(table_.visitors_slot(), index, its)) ++released;
-            }
-            return released;
-        });
+        return release_each([pid](ProcessIdentity owner) { return pid_of(owner) == pid; });
+    }
+    /// The same for one process, whoever has its pid now. A supervisor knows its identity from
+    /// slot(), or from the process, which calls SystemProcesses::self().
+    unsigned release_owner(ProcessIdentity process) const {
+        return release_each([process](ProcessIdentity owner) { return owner == process; });
     }
 
-    /// Releases one slot; see release_process(). False when it is free or there is none.
+    /// Releases one slot; see release_process(). False when it is free, was released already, or
+    /// there is none.
     bool release(unsigned slot) const {
         if (slot >= table_.count()) return false;
         return visit([this, slot] {
-            return table_.release(table_.visitors_slot(), slot, table_.owner(slot));
+            const ProcessIdentity its = table_.owner(slot);
+            if (its == 0) return false;
+            const bool has_ended = table_.ended(its);
+            if (!has_ended && (its & shared_rw_released) != 0) return false;
+            return table_.release(table_.visitors_slot(), slot, its, has_ended).is_its;
         });
     }
 
@@ -186,7 +193,8 @@ class BasicSharedRwSemaphore {
     /// The slot as it is at the moment; an empty view for one that does not exist.
     SharedRwSlotView slot(unsigned index) const {
         if (index >= table_.count()) return {};
-        return {table_.owner(index), table_.state(index),
+        const ProcessIdentity owner = table_.owner(index);
+        return {owner & ~shared_rw_released, (owner & shared_rw_released) != 0, table_.state(index),
                 table_.slot(index).ticket.load(std::memory_order_relaxed)};
     }
 
@@ -202,6 +210,26 @@ class BasicSharedRwSemaphore {
     }
 
     static Slot* slots_of(Header* header) { return reinterpret_cast<Slot*>(header + 1); }
+
+    /// Releases the slots whose owner `is_wanted`; returns how many it was.
+    template <typename IsWanted>
+    unsigned release_each(IsWanted&& is_wanted) const {
+        return visit([this, &is_wanted] {
+            unsigned released = 0;
+            for (unsigned index = 0; index < table_.count(); ++index) {
+                const ProcessIdentity its = table_.owner(index);
+                const ProcessIdentity process = its & ~shared_rw_released;
+                if (its == 0 || !is_wanted(process)) continue;
+                const bool has_ended = table_.ended(its);
+                if (its != process && !has_ended) continue;
+                const auto done = table_.release(table_.visitors_slot(), index, its, has_ended);
+                if (done.is_its) ++released;
+                const ProcessIdentity another = done.another & ~shared_rw_released;
+                if (another != 0 && is_wanted(another)) ++released;
+            }
+            return released;
+        });
+    }
 
     template <typename Work>
     auto visit(Work&& work) const {

@@ -42,15 +42,29 @@ class SharedRwTable {
     SlotState state(unsigned index) const {
         return SlotState{slots_[index].state.load(std::memory_order_acquire)};
     }
+    /// With the mark shared_rw_released, where it is.
     ProcessIdentity owner(unsigned index) const {
         return slots_[index].owner.load(std::memory_order_acquire);
     }
+    bool ended(ProcessIdentity owner) const {
+        return processes_.ended(owner & ~shared_rw_released);
+    }
+
+    /// One stay inside the guard.
+    struct Turn {
+        uint32_t guard = 0;  ///< The guard, without guard_awaited; 0: not inside.
+        /// Whose slot `buried_slot` was freed, as he had died in the guard that was taken over.
+        ProcessIdentity buried = 0;
+        unsigned buried_slot = 0;
+
+        explicit operator bool() const { return guard != 0; }
+    };
 
     /// What is known inside the guard.
     struct Inside {
-        Inside(unsigned my_slot, const SharedRwSummary& found) : me(my_slot), summary(found) {}
+        Inside(uint32_t my_guard, const SharedRwSummary& found) : guard(my_guard), summary(found) {}
 
-        unsigned me;
+        uint32_t guard;  ///< As in Turn.
         SharedRwSummary summary;
         SharedRwSlotSet woken;  ///< Let in; woken after leaving.
     };
@@ -64,8 +78,8 @@ class SharedRwTable {
     /// Waits until the owner of slot `me` is inside. When the owner of the guard is found dead, the
     /// guard is taken over and everything is put in order first.
     ///
-    /// Errors:  false when the deadline passed first.
-    bool enter(unsigned me, const Deadline& deadline, Patience patience) const {
+    /// Errors:  an empty turn when the deadline passed first.
+    Turn enter(unsigned me, const Deadline& deadline, Patience patience) const {
         const uint32_t mine = me + 1;
         bool has_slept = false;
         unsigned spins = Policy::spin_turns();
@@ -73,12 +87,15 @@ class SharedRwTable {
         for (;;) {
             const uint32_t inside = seen & guard_owner;
             if (inside == 0) {
-                if (take_guard(seen, mine, has_slept)) return true;
+                const uint32_t before = seen;
+                if (take_guard(seen, mine, has_slept)) return {turn_of(before, mine), 0, 0};
                 continue;
             }
-            // My own number, though I am outside: a visitor before me died inside, or scribbling.
-            if (inside == mine || inside > visitors_slot() + 1) {
-                if (take_over(seen, mine, has_slept, 0)) return true;
+            // The visitors' own number, though I am outside: a visitor before me died inside.
+            // (Another slot has one owner for as long as he lives, who is not inside twice.)
+            const bool is_visitors = inside == mine && me == visitors_slot();
+            if (is_visitors || inside > visitors_slot() + 1) {
+                if (const Turn turn = take_over(seen, mine, has_slept, 0)) return turn;
                 continue;
             }
             if (spins > 0) {
@@ -94,27 +111,29 @@ class SharedRwTable {
             has_slept = true;
             if (outcome == FutexOutcome::timed_out) {
                 const ProcessIdentity process = owner(inside - 1);
-                if ((process == 0 || processes_.ended(process)) &&
-                    take_over(seen, mine, has_slept, process)) {
-                    return true;
+                if (process == 0 || ended(process)) {
+                    const Turn turn = take_over(seen, mine, has_slept, process);
+                    if (turn) return turn;
                 }
-                if (look.is_last || patience == Patience::one_look) return false;
+                if (look.is_last || patience == Patience::one_look) return {};
             }
             seen = header_->guard.load(std::memory_order_relaxed);
         }
     }
 
-    Inside look_around(unsigned me) const {
-        return Inside(me,
+    Inside look_around(const Turn& turn) const {
+        return Inside(turn.guard,
                       SharedRwSummary::unpacked(header_->summary.load(std::memory_order_relaxed)));
     }
 
     /// Leaves the guard with what changed, and wakes those who were let in.
     void leave(const Inside& inside) const {
-        header_->summary.store(inside.summary.packed(), std::memory_order_relaxed);
         uint32_t seen = header_->guard.load(std::memory_order_relaxed);
-        // Only scribbling makes it another's.
-        while ((seen & guard_owner) == inside.me + 1) {
+        // Only scribbling makes it another's, who then needs no summary of ours.
+        if ((seen & ~guard_awaited) == inside.guard) {
+            header_->summary.store(inside.summary.packed(), std::memory_order_relaxed);
+        }
+        while ((seen & ~guard_awaited) == inside.guard) {
             if (header_->guard.compare_exchange_strong(seen, seen & guard_turn,
                                                        std::memory_order_release,
                                                        std::memory_order_relaxed)) {
@@ -171,8 +190,11 @@ class SharedRwTable {
     void recount(Inside& inside) const {
         inside.summary = {};
         for (unsigned index = 0; index < count_; ++index) {
-            if (owner(index) == 0) continue;
+            const ProcessIdentity its = owner(index);
+            if (its == 0) continue;
             inside.summary.count(state(index), index + 1, 1);
+            // Whoever put the mark there has died before he had done the rest.
+            if ((its & shared_rw_released) != 0) strip(inside, index, false);
         }
     }
 
@@ -186,25 +208,52 @@ class SharedRwTable {
         change(inside, index, before, SlotState::idle);
     }
 
-    /// Gives up what slot `index` holds or waits for, and the slot, if it still is of `process`.
-    /// The caller, who owns slot `me` and is outside, knows that `process` has ended.
-    bool release(unsigned me, unsigned index, ProcessIdentity process) const {
-        enter(me, Deadline::never(), Patience::until_deadline);
-        Inside inside = look_around(me);
-        const bool is_its = index < count_ && process != 0 && owner(index) == process;
-        if (is_its) {
+    /// What release() has done.
+    struct Released {
+        bool is_its = false;          ///< The slot that was asked for.
+        ProcessIdentity another = 0;  ///< Who died inside the guard, if his is another slot.
+    };
+
+    /// Gives up what slot `index` holds or waits for, if it still is of `process`. If that has
+    /// ended the slot is free then; otherwise it is marked as shared_rw_released.
+    ///
+    /// Threads: the owner of slot `me`, who is outside.
+    Released release(unsigned me, unsigned index, ProcessIdentity process, bool has_ended) const {
+        const Turn turn = enter(me, Deadline::never(), Patience::until_deadline);
+        Inside inside = look_around(turn);
+        Released released;
+        if (turn.buried != 0) {
+            released.is_its = turn.buried_slot == index && turn.buried == process;
+            if (!released.is_its) released.another = turn.buried;
+        }
+        if (process != 0 && (has_ended ? owner(index) == process : mark(index, process))) {
+            if (is_queued(state(index))) inside.woken.add(index);
             strip(inside, index, false);
-            slots_[index].owner.store(0, std::memory_order_release);
+            if (has_ended) slots_[index].owner.store(0, std::memory_order_release);
             grant(inside);
+            released.is_its = true;
         }
         leave(inside);
-        return is_its;
+        return released;
     }
 
-    /// Gives up what slot `me` holds, as if its owner, who calls, had died.
+    /// Outside the guard: frees slot `index`, which holds nothing, whether it is marked or not.
+    void free(unsigned index, ProcessIdentity process) const {
+        ProcessIdentity expected = process;
+        auto& its = slots_[index].owner;
+        if (its.compare_exchange_strong(expected, 0, std::memory_order_release,
+                                        std::memory_order_relaxed)) {
+            return;
+        }
+        expected = process | shared_rw_released;
+        its.compare_exchange_strong(expected, 0, std::memory_order_release,
+                                    std::memory_order_relaxed);
+    }
+
+    /// Gives up what slot `me` holds, as if its owner, who calls, had died. When it was released,
+    /// whoever has done that is through with it afterwards.
     void strip_own(unsigned me, ProcessIdentity process) const {
-        enter(me, Deadline::never(), Patience::until_deadline);
-        Inside inside = look_around(me);
+        Inside inside = look_around(enter(me, Deadline::never(), Patience::until_deadline));
         if (owner(me) == process) {
             strip(inside, me, false);
             grant(inside);
@@ -222,8 +271,7 @@ class SharedRwTable {
             return holds(its) || (is_queued(its) &&
                                   slots_[index].ticket.load(std::memory_order_relaxed) < ticket);
         });
-        enter(me, Deadline::never(), Patience::until_deadline);
-        Inside inside = look_around(me);
+        Inside inside = look_around(enter(me, Deadline::never(), Patience::until_deadline));
         recount(inside);
         grant(inside);
         leave(inside);
@@ -238,11 +286,12 @@ class SharedRwTable {
             const ProcessIdentity process = owner(index);
             // Threads of one process often have slots side by side.
             if (process == 0 || process == living || !is_wanted(index)) continue;
-            if (!processes_.ended(process)) {
+            if (!ended(process)) {
                 living = process;
                 continue;
             }
-            if (release(me, index, process)) ++released;
+            const Released its = release(me, index, process, true);
+            released += (its.is_its ? 1U : 0U) + (its.another != 0 ? 1U : 0U);
         }
         return released;
     }
@@ -291,11 +340,14 @@ class SharedRwTable {
         bool has_readers = false;
     };
 
+    /// The guard as taken() makes it, without guard_awaited.
+    static uint32_t turn_of(uint32_t seen, uint32_t mine) { return mine | next_turn(seen); }
+
     static uint32_t next_turn(uint32_t seen) { return (seen + guard_one_turn) & guard_turn; }
 
     /// The guard for the slot of number `mine`. Who has slept leaves word that others may sleep.
     static uint32_t taken(uint32_t seen, uint32_t mine, bool has_slept) {
-        return mine | next_turn(seen) | (seen & guard_awaited) | (has_slept ? guard_awaited : 0);
+        return turn_of(seen, mine) | (seen & guard_awaited) | (has_slept ? guard_awaited : 0);
     }
 
     /// Takes the free guard that was `seen`, or sees it again.
@@ -317,13 +369,16 @@ class SharedRwTable {
     /// Takes the guard from an owner of the dead `process` (0: from nobody that exists), in the
     /// very turn that was `seen`, and does what it may have left undone. Whoever was let in is
     /// woken again: the dead one may not have.
-    bool take_over(uint32_t& seen, uint32_t mine, bool has_slept, ProcessIdentity process) const {
+    Turn take_over(uint32_t& seen, uint32_t mine, bool has_slept, ProcessIdentity process) const {
         const uint32_t before = seen & guard_owner;
-        if (!take_guard(seen, mine, has_slept)) return false;
-        Inside inside = look_around(mine - 1);
+        Turn turn{turn_of(seen, mine), 0, 0};
+        if (!take_guard(seen, mine, has_slept)) return {};
+        Inside inside = look_around(turn);
         if (before <= count_ && process != 0 && owner(before - 1) == process) {
             strip(inside, before - 1, false);
             slots_[before - 1].owner.store(0, std::memory_order_release);
+            turn.buried = process;
+            turn.buried_slot = before - 1;
         }
         recount(inside);
         grant(inside);
@@ -333,7 +388,14 @@ class SharedRwTable {
             if (!holds(state(index))) continue;
             Policy::futex_wake(&slots_[index].state, 1, FutexScope::process_shared);
         }
-        return true;
+        return turn;
+    }
+
+    /// Takes the slot from its living owner; false when he has given it back himself.
+    bool mark(unsigned index, ProcessIdentity process) const {
+        return slots_[index].owner.compare_exchange_strong(process, process | shared_rw_released,
+                                                           std::memory_order_release,
+                                                           std::memory_order_relaxed);
     }
 
     Heads queue_heads() const {
