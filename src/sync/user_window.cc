@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "braidway/sync/user_window.h"
 
+#include <dlfcn.h>
+#include <link.h>
+
 #include <utility>
 
 #include "base/check.h"
@@ -16,6 +19,18 @@ constinit AddressRanges<user_access_tables_max> tables;
 /// What an entry's member points to.
 uintptr_t target(const int32_t& distance) {
     return reinterpret_cast<uintptr_t>(&distance) + static_cast<uintptr_t>(intptr_t{distance});
+}
+
+/// Makes the library with `address` in it one that is never unloaded. Whether it stays: a program
+/// does so by itself.
+bool keep_loaded(const void* address) {
+    Dl_info info{};
+    void* found = nullptr;
+    if (dladdr1(address, &info, &found, RTLD_DL_LINKMAP) == 0) return true;  // Linked statically.
+    const char* const name = static_cast<const link_map*>(found)->l_name;
+    if (name == nullptr || *name == '\0') return true;  // The program has no name here.
+    // The handle is for good, so nobody keeps it.
+    return dlopen(name, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE) != nullptr;
 }
 
 }  // namespace
@@ -74,15 +89,14 @@ bool UserWindow::covers(const void* address, size_t size_bytes) noexcept {
     });
 }
 
-UserAccessTable::UserAccessTable(const UserAccessEntry* begin, const UserAccessEntry* end,
-                                 bool unloadable) noexcept
+UserAccessTable::UserAccessTable(const UserAccessEntry* begin, const UserAccessEntry* end) noexcept
     : slot_(tables.add(reinterpret_cast<uintptr_t>(begin), reinterpret_cast<uintptr_t>(end))),
-      unloadable_(unloadable) {
+      stays_(keep_loaded(begin)) {
     CHECK(slot_ != tables.no_slot, "too many libraries with accessors of shared memory");
 }
 
 UserAccessTable::~UserAccessTable() {
-    if (unloadable_) tables.remove(slot_);
+    if (!stays_) tables.remove(slot_);
 }
 
 }  // namespace braidway::sync

@@ -24,6 +24,29 @@ TEST(UserWindow, CoversWhatLiesInsideAndNothingElse) {
     EXPECT_FALSE(UserWindow::covers(memory.data() + 1, SIZE_MAX));
 }
 
+// As a thread that still runs while exit() destroys objects, but without the race: made before all
+// ordinary objects of the program, this is destroyed after them.
+struct LoadsAfterExit {
+    const uint64_t* missing = nullptr;
+    ~LoadsAfterExit() {
+        if (missing != nullptr) _exit(try_load(missing).has_value() ? 2 : 0);
+    }
+};
+LoadsAfterExit loads_after_exit [[gnu::init_priority(101)]];
+
+TEST(UserAccessTable, IsThereWhileExitDestroysObjects) {
+    EXPECT_TRUE(exited_with(status_of_child([] {
+                                if (!put_before_default()) return 1;
+                                // Never destroyed, nor its window.
+                                const CutMemory* memory = std::make_unique<CutMemory>(1).release();
+                                memory->truncate(0);
+                                loads_after_exit.missing = memory->at<uint64_t>(0);
+                                std::exit(1);
+                                return 1;
+                            }),
+                            0));
+}
+
 TEST(UserWindow, EndsWithItsObjectAndNotWhenItIsMoved) {
     const CutMemory memory(1, false);
     auto window = std::make_unique<UserWindow>(UserWindow::add(memory.bytes()).value());

@@ -53,15 +53,13 @@ extern "C" {
     __start_braidway_user_access[];  // NOLINT(readability-identifier-naming): the linker's name
 [[gnu::visibility("hidden")]] extern const braidway::sync::UserAccessEntry
     __stop_braidway_user_access[];  // NOLINT(readability-identifier-naming): the linker's name
-[[gnu::visibility("hidden")]] extern void* __dso_handle;  // NOLINT(readability-identifier-naming)
 }
 
 namespace braidway::sync {
 
-/// Registers the accessors of the object that this is linked into. The ABI's __dso_handle is null
-/// in a program, whose table stays until the end: other threads may run while it exits.
+/// Registers the accessors of the object that this is linked into.
 [[gnu::visibility("hidden")]] inline const UserAccessTable user_access_table(
-    __start_braidway_user_access, __stop_braidway_user_access, __dso_handle != nullptr);
+    __start_braidway_user_access, __stop_braidway_user_access);
 
 #if defined(__x86_64__)
 

@@ -75,18 +75,20 @@ struct UserAccessEntry {
 
 /// Tells the fault handler of the accessors that were inlined into one program or shared library.
 /// user_access.h makes the one there has to be.
+///
+/// The table stays until the process ends, also while exit() destroys objects: other threads run
+/// meanwhile, and their faults are forgiven as before. So the library it lies in is never unloaded:
+/// dlclose() leaves it where it is, and no handler meets a table that is going.
 class UserAccessTable {
   public:
-    /// `unloadable`: the object may be unloaded, and takes its table along.
-    UserAccessTable(const UserAccessEntry* begin, const UserAccessEntry* end,
-                    bool unloadable) noexcept;
+    UserAccessTable(const UserAccessEntry* begin, const UserAccessEntry* end) noexcept;
     UserAccessTable(const UserAccessTable&) = delete;
     UserAccessTable& operator=(const UserAccessTable&) = delete;
     ~UserAccessTable();
 
   private:
     unsigned slot_;
-    bool unloadable_;
+    bool stays_;  ///< Else the library cannot be kept, and takes its table along.
 };
 
 }  // namespace braidway::sync
