@@ -128,6 +128,15 @@ bool is_ours(unsigned which, const struct sigaction& action) {
     return false;
 }
 
+// A child of fork() has its parent's mutex but not the thread that would unlock it.
+void before_fork() BRAIDWAY_NO_THREAD_SAFETY_ANALYSIS {
+    install_mutex.lock();
+}
+void after_fork() BRAIDWAY_NO_THREAD_SAFETY_ANALYSIS {
+    install_mutex.unlock();
+}
+[[maybe_unused]] const int forks_watched = pthread_atfork(before_fork, after_fork, after_fork);
+
 bool is_installed(unsigned which) {
     struct sigaction now{};
     return sigaction(fault_signals[which], nullptr, &now) == 0 && is_ours(which, now);
@@ -150,6 +159,8 @@ bool install(unsigned which) BRAIDWAY_REQUIRES(install_mutex) {
 }  // namespace
 
 bool ensure_fault_handlers() {
+    // The usual case waits for nobody.
+    if (is_installed(segv) && is_installed(bus)) return true;
     const MutexLock lock(install_mutex);
     for (unsigned which = 0; which < fault_signals.size(); ++which) {
         if (is_installed(which)) continue;

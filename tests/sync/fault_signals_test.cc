@@ -236,6 +236,45 @@ TEST(FaultSignals, AreRefusedInWordsWhenTheyWereReplacedTooOften) {
                             0));
 }
 
+/// Forks again and again, with a thread beside that calls `beside` without a pause, and runs `body`
+/// in each child. Returns 0, or 3 when a child hung or failed.
+template <typename Beside, typename Body>
+int fork_beside(Beside&& beside, Body&& body) {
+    std::jthread thread([&](const std::stop_token& stop) {
+        while (!stop.stop_requested()) beside();
+    });
+    for (int turn = 0; turn < 200; ++turn) {
+        const pid_t child = fork();
+        if (child == 0) {
+            alarm(5);
+            _exit(body() ? 0 : 1);
+        }
+        int status = 0;
+        if (waitpid(child, &status, 0) != child || !exited_with(status, 0)) return 3;
+    }
+    return 0;
+}
+
+TEST(FaultSignals, AreEnsuredInAChildOfAForkWhileAnotherThreadEnsuresThem) {
+    EXPECT_TRUE(exited_with(status_of_child([] {
+                                if (!put_before_default()) return 1;
+                                return fork_beside(ensure_fault_handlers, ensure_fault_handlers);
+                            }),
+                            0));
+}
+
+TEST(FaultSignals, MayBeInstalledInAChildOfAForkWhileAnotherThreadInstallsThem) {
+    EXPECT_TRUE(exited_with(status_of_child([] {
+                                // Soon refused each time, as there is no place left: but only after
+                                // a look with the mutex held.
+                                return fork_beside(put_before_default, [] {
+                                    put_before_default();
+                                    return true;
+                                });
+                            }),
+                            0));
+}
+
 TEST(FaultSignals, WorkOnAnAlternateStack) {
     EXPECT_TRUE(exited_with(status_of_child([] {
                                 static char stack[256 * 1024];
