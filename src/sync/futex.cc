@@ -28,7 +28,11 @@ const timespec* kernel_time(const Deadline& deadline, timespec& space) {
     return &space;
 }
 
-FutexOutcome outcome_of(int error) {
+/// Whose memory the words of a wait are in: the kernel holds on to a page that is shared, which may
+/// fail for reasons of its own (no memory, a broken page).
+enum class WordsIn : bool { own_memory, shared_memory };
+
+FutexOutcome outcome_of(int error, WordsIn words) {
     switch (error) {
         case EAGAIN:
             return FutexOutcome::changed;
@@ -38,11 +42,16 @@ FutexOutcome outcome_of(int error) {
             return FutexOutcome::timed_out;
         case EFAULT:
             return FutexOutcome::fault;
+        case 0:
+            return FutexOutcome::woken;
         default:
             break;
     }
-    CHECK(error == 0, "a futex call was refused: the word is misaligned or the call forbidden");
-    return FutexOutcome::woken;
+    // These are about the call, whatever is at the address; a lock could only spin for ever then.
+    const bool refused = error == EINVAL || error == ENOSYS || error == EPERM || error == EACCES;
+    CHECK(!refused && words == WordsIn::shared_memory,
+          "a futex call was refused: the word is misaligned or the call forbidden");
+    return FutexOutcome::fault;
 }
 
 int private_flag(FutexScope scope) {
@@ -55,8 +64,13 @@ Deadline poll_pause_from_now(Deadline::Clock clock) {
     return std::chrono::sys_time<std::chrono::nanoseconds>(wall_clock_now() + pause);
 }
 
-/// What futex_wait_any() does where the kernel has no futex_waitv: it looks at one word for a
-/// while.
+/// Whether the kernel cannot do futex_waitv: it does not know the call, a filter of calls does not
+/// (some answer EPERM to what is newer than they are), or it has no memory for the list of words.
+bool cannot_wait_for_several(int error) {
+    return error == ENOSYS || error == EPERM || error == EACCES || error == ENOMEM;
+}
+
+/// What futex_wait_any() does then: it looks at one word for a while.
 FutexAnyOutcome poll_first(const FutexWait<std::atomic<uint32_t>>& wait, const Deadline& deadline) {
     const Deadline soon = poll_pause_from_now(deadline.clock());
     const bool is_last = !deadline.is_never() && deadline.nanoseconds() <= soon.nanoseconds();
@@ -78,7 +92,8 @@ FutexOutcome futex_wait(const std::atomic<uint32_t>& word, uint32_t expected, Fu
                                 nullptr, FUTEX_BITSET_MATCH_ANY);
     const int error = result == 0 ? 0 : errno;
     errno = errno_before;
-    return outcome_of(error);
+    return outcome_of(
+        error, scope == FutexScope::process_shared ? WordsIn::shared_memory : WordsIn::own_memory);
 }
 
 unsigned futex_wake(const std::atomic<uint32_t>* word, unsigned count, FutexScope scope) {
@@ -111,8 +126,12 @@ FutexAnyOutcome futex_wait_any(std::span<const FutexWait<std::atomic<uint32_t>>>
                                 kernel_time(deadline, space), clock);
     const int error = result >= 0 ? 0 : errno;
     errno = errno_before;
-    if (error == ENOSYS) return poll_first(waits[0], deadline);
-    if (error != 0) return {outcome_of(error), 0};
+    if (cannot_wait_for_several(error)) return poll_first(waits[0], deadline);
+    if (error != 0) {
+        const bool shared = std::ranges::any_of(
+            waits, [](const auto& wait) { return wait.scope == FutexScope::process_shared; });
+        return {outcome_of(error, shared ? WordsIn::shared_memory : WordsIn::own_memory), 0};
+    }
     return {FutexOutcome::woken, static_cast<unsigned>(result)};
 }
 

@@ -287,12 +287,12 @@ TEST(FutexAnyDeathTest, TakesOneTo128Words) {
     EXPECT_DEATH(futex_wait_any({}), "1 to 128 words");
 }
 
-/// Makes futex_waitv a call that the kernel does not know, for this process.
-bool forget_futex_waitv() {
+/// Makes the kernel answer `error` to a system call, in this process.
+bool refuse_call(unsigned call, unsigned error) {
     std::array filter{
         sock_filter(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr))),
-        sock_filter(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_futex_waitv, 0, 1)),
-        sock_filter(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS)),
+        sock_filter(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1)),
+        sock_filter(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error)),
         sock_filter(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)),
     };
     const sock_fprog program{filter.size(), filter.data()};
@@ -300,9 +300,10 @@ bool forget_futex_waitv() {
            prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 
-/// Of a process on an old kernel: 0 when all is well, 99 when it cannot be tried.
-int polls_on_an_old_kernel() {
-    if (!forget_futex_waitv()) return 99;
+/// Of a process whose kernel answers `error` to futex_waitv: 0 when all is well, 99 when it cannot
+/// be tried.
+int polls_where_the_kernel_answers(unsigned error) {
+    if (!refuse_call(SYS_futex_waitv, error)) return 99;
     std::array<Word, 2> words{};
     const std::array waits{Wait{&words[0], 0, here}, Wait{&words[1], 0, here}};
     const FutexAnyOutcome polled = futex_wait_any(waits);
@@ -321,15 +322,41 @@ int polls_on_an_old_kernel() {
     return 0;
 }
 
-TEST(FutexAny, PollsOnAKernelThatCannotWaitForSeveralAndStillTimesOut) {
+/// What `body` returns in a child of its own; 98 when the child was killed.
+template <typename Body>
+int in_child(Body&& body) {
     const pid_t child = fork();
-    ASSERT_GE(child, 0);
-    if (child == 0) std::_Exit(polls_on_an_old_kernel());
+    if (child == 0) std::_Exit(body());
     int status = -1;
-    ASSERT_EQ(waitpid(child, &status, 0), child);
-    ASSERT_TRUE(WIFEXITED(status));
-    if (WEXITSTATUS(status) == 99) GTEST_SKIP() << "seccomp filters are not allowed here";
-    EXPECT_EQ(WEXITSTATUS(status), 0);
+    if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status)) return 98;
+    return WEXITSTATUS(status);
+}
+
+TEST(FutexAny, PollsWhereTheKernelCannotWaitForSeveralAndStillTimesOut) {
+    for (const int error : {ENOSYS, EPERM, ENOMEM}) {
+        const int result =
+            in_child([&] { return polls_where_the_kernel_answers(static_cast<unsigned>(error)); });
+        if (result == 99) GTEST_SKIP() << "seccomp filters are not allowed here";
+        EXPECT_EQ(result, 0) << error;
+    }
+}
+
+TEST(Futex, ASharedWordForWhichTheKernelHasNoMemoryIsAFault) {
+    for (const unsigned call : {unsigned{SYS_futex}, unsigned{SYS_futex_waitv}}) {
+        for (const int error : {ENOMEM, EHWPOISON}) {
+            if (call == SYS_futex_waitv && error == ENOMEM) continue;  // It polls then.
+            const int result = in_child([&] {
+                Word word = 0;
+                const std::array waits{Wait{&word, 0, shared}};
+                if (!refuse_call(call, static_cast<unsigned>(error))) return 99;
+                const FutexOutcome outcome =
+                    call == SYS_futex ? futex_wait(word, 0, shared) : futex_wait_any(waits).outcome;
+                return outcome == FutexOutcome::fault ? 0 : 1;
+            });
+            if (result == 99) GTEST_SKIP() << "seccomp filters are not allowed here";
+            EXPECT_EQ(result, 0) << call << ": " << error;
+        }
+    }
 }
 
 }  // namespace

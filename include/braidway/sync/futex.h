@@ -23,7 +23,7 @@ enum class FutexOutcome : uint8_t {
     changed,      ///< The word did not have the expected value: nobody slept.
     interrupted,  ///< A signal handler ran.
     timed_out,    ///< The deadline has passed.
-    fault,        ///< The word is in shared memory that is not there (any more).
+    fault,        ///< The word is in shared memory that is not there (any more), or cannot be now.
 };
 
 /// The most words that futex_wait_any() takes: the kernel's FUTEX_WAITV_MAX.
@@ -46,7 +46,8 @@ struct FutexAnyOutcome {
 /// Sleeps while `word` is `expected`, until woken, interrupted, or at the deadline. Comparing and
 /// falling asleep are one step for every waker that changes the word before it wakes.
 ///
-/// Errors:  see FutexOutcome; a misaligned word ends the process.
+/// Errors:  see FutexOutcome; a misaligned word ends the process, and so does a filter of system
+///          calls that forbids futexes.
 /// Threads: any. Changes no errno.
 FutexOutcome futex_wait(const std::atomic<uint32_t>& word, uint32_t expected, FutexScope scope,
                         const Deadline& deadline = Deadline::never());
@@ -60,8 +61,9 @@ unsigned futex_wake(const std::atomic<uint32_t>* word, unsigned count, FutexScop
 
 /// Sleeps while each word has its expected value; at most futex_waits_max of them.
 ///
-/// Errors:  see FutexOutcome. On kernels before 5.16, which cannot do it, it sleeps at most 1 ms on
-///          the first word and returns `woken` with the index 0, so that callers poll.
+/// Errors:  see FutexOutcome. On kernels before 5.16, which cannot do it, where a filter of system
+///          calls forbids it, or when the kernel is out of memory, it sleeps at most 1 ms on the
+///          first word and returns `woken` with the index 0, so that callers poll.
 /// Threads: any. Changes no errno.
 FutexAnyOutcome futex_wait_any(std::span<const FutexWait<std::atomic<uint32_t>>> waits,
                                const Deadline& deadline = Deadline::never());
