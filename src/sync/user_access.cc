@@ -188,6 +188,8 @@ FutexOutcome try_futex_wait(const uint32_t* word, uint32_t expected, const Deadl
 }
 
 std::optional<unsigned> try_futex_wake(const uint32_t* word, unsigned count) {
+    if (!aligned(word)) return std::nullopt;
+    if (count == 0) return 0;  // The kernel would wake one.
     const int errno_before = errno;
     const int most = static_cast<int>(std::min<unsigned>(count, INT_MAX));
     const long woken = syscall(SYS_futex, word, FUTEX_WAKE, most, nullptr, nullptr, 0);

@@ -209,6 +209,19 @@ TEST(UserFutex, SaysThatTheWordIsGone) {
     EXPECT_EQ(try_futex_wake(word, 1), std::nullopt);
 }
 
+TEST(UserFutex, AWakeOfNobodyByCountWakesNobody) {
+    // The kernel takes 0 for 1.
+    const CutMemory memory(1);
+    auto* const word = memory.at<uint32_t>(0);
+    std::atomic<bool> back = false;
+    std::thread sleeper([&] {
+        try_futex_wait(word, 0, Deadline::after(std::chrono::milliseconds(50)));
+        back = true;
+    });
+    while (!back) EXPECT_EQ(try_futex_wake(word, 0), 0U);
+    sleeper.join();
+}
+
 TEST(UserAccess, ChangesNoErrnoWhenItFaults) {
     const CutMemory memory(1);
     memory.truncate(0);

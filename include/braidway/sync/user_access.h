@@ -96,14 +96,16 @@ struct UserWordAccess {
     }
 };
 
-/// Loads the word at `from`, in one piece, with acquire semantics; nothing on a fault.
+/// Loads the word at `from`, if it is aligned in one piece, with acquire semantics; nothing on a
+/// fault.
 ///
 /// All functions of this file: `from`, `to` and `word` are in a UserWindow (elsewhere a fault
-/// crashes as ever), and a misaligned word is a fault. They hold nothing, allocate nothing and
-/// never wait for another thread. A page of the window that is there but not mapped yet is mapped
-/// by the kernel on the way, and the thread sleeps for as long as that takes: for a page in the
-/// page cache not at all, for one in swap as long as the disk. Under a userfaultfd with
-/// UFFD_FEATURE_SIGBUS a missing page is a fault at once.
+/// crashes as ever). A misaligned word is a fault for what reads and writes in one step and for the
+/// futex; a load or store of one may succeed and be torn, so check offsets first. They hold
+/// nothing, allocate nothing and never wait for another thread. A page of the window that is there
+/// but not mapped yet is mapped by the kernel on the way, and the thread sleeps for as long as that
+/// takes: for a page in the page cache not at all, for one in swap as long as the disk. Under a
+/// userfaultfd with UFFD_FEATURE_SIGBUS a missing page is a fault at once.
 ///
 /// Threads: any with SIGSEGV and SIGBUS unblocked; async-signal-safe under that condition.
 template <UserWord T>
@@ -115,8 +117,8 @@ template <UserWord T>
     return {static_cast<T>(value), present};
 }
 
-/// Stores `value` in one piece, with release semantics. False on a fault, also when the memory may
-/// only be read. Where a later load must not pass it, use try_exchange().
+/// Stores `value`, if aligned in one piece, with release semantics. False on a fault, also when the
+/// memory may only be read. Where a later load must not pass it, use try_exchange().
 template <UserWord T>
 [[nodiscard]] inline bool try_store(T* to, std::type_identity_t<T> value) {
     using Of = UserWordAccess<T>;
@@ -199,7 +201,8 @@ template <typename T>
 /// change or wake the word as it likes: a wake is a hint, and every wait has a deadline.
 FutexOutcome try_futex_wait(const uint32_t* word, uint32_t expected, const Deadline& deadline);
 
-/// Wakes at most `count` sleepers of the shared word; how many, or nothing on a fault.
+/// Wakes at most `count` sleepers of the shared word; how many, or nothing on a fault or for a
+/// misaligned word. A count of 0 wakes nobody and does not look whether the word is there.
 std::optional<unsigned> try_futex_wake(const uint32_t* word, unsigned count);
 
 }  // namespace braidway::sync
