@@ -2,14 +2,17 @@
 #include "braidway/sync/shared_memory.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <string>
 #include <utility>
 
+#include "base/check.h"
 #include "base/error.h"
 
 // Of Linux 6.3; the C library's headers may be older than the kernel.
@@ -26,15 +29,35 @@ std::unexpected<SharedMemoryRefusal> refuse(std::string message, int code = 0) {
     return std::unexpected(SharedMemoryRefusal{std::move(message), code});
 }
 
+/// What a mapping of the file is a multiple of: its page, which may be a huge one. The kernel
+/// rounds the length up when it maps, but unmaps no part of a huge page.
+std::expected<size_t, SharedMemoryRefusal> page_bytes_of(int fd) {
+    struct statfs status{};
+    if (fstatfs(fd, &status) != 0) return refuse("shared memory: fstatfs failed", errno);
+    // Elsewhere the block is the file system's own affair.
+    if (status.f_type == HUGETLBFS_MAGIC) return static_cast<size_t>(status.f_bsize);
+    return static_cast<size_t>(sysconf(_SC_PAGESIZE));
+}
+
+/// Maps `size_bytes`, which the file has, and the rest of the last page.
 std::expected<std::span<std::byte>, SharedMemoryRefusal> map(int fd, size_t size_bytes) {
-    void* const address = mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    const auto page_bytes = page_bytes_of(fd);
+    if (!page_bytes) return std::unexpected(page_bytes.error());
+    const size_t mapped_bytes = (size_bytes + *page_bytes - 1) / *page_bytes * *page_bytes;
+    void* const address = mmap(nullptr, mapped_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (address == MAP_FAILED) {
         const int code = errno;
         return refuse("shared memory: " + std::to_string(size_bytes) +
                           " bytes cannot be mapped for reading and writing: " + errno_text(code),
                       code);
     }
-    return std::span(static_cast<std::byte*>(address), size_bytes);
+    return std::span(static_cast<std::byte*>(address), mapped_bytes);
+}
+
+void unmap(std::span<std::byte> mapped) {
+    // A process with as many mappings as it may have cannot split one: then the memory stays.
+    const bool gone = munmap(mapped.data(), mapped.size()) == 0 || errno == ENOMEM;
+    CHECK(gone, "shared memory is unmapped in whole pages");
 }
 
 /// A memory file that may be sealed; not executable, where the kernel knows of that.
@@ -64,14 +87,14 @@ Admission admit_shared_memory(int fd, size_t size_bytes) {
                       " bytes were announced and the peer's file has " +
                       std::to_string(status.st_size) + "; make it as long before sealing it");
     }
-    const auto bytes = map(fd, size_bytes);
-    if (!bytes) return std::unexpected(bytes.error());
-    auto window = UserWindow::add(*bytes);
+    const auto mapped = map(fd, size_bytes);
+    if (!mapped) return std::unexpected(mapped.error());
+    auto window = UserWindow::add(mapped->first(size_bytes));
     if (!window) {
-        munmap(bytes->data(), bytes->size());
+        unmap(*mapped);
         return refuse("shared memory: " + window.error());
     }
-    return SharedMemory(*bytes, std::move(*window));
+    return SharedMemory(*mapped, size_bytes, std::move(*window));
 }
 
 Admission create_sealed_memory(const char* name, size_t size_bytes) {
@@ -99,24 +122,32 @@ Admission create_sealed_memory(const char* name, size_t size_bytes) {
 }
 
 SharedMemory::SharedMemory(SharedMemory&& other) noexcept
-    : bytes_(std::exchange(other.bytes_, {})),
+    : mapped_(std::exchange(other.mapped_, {})),
+      bytes_(std::exchange(other.bytes_, {})),
       window_(std::move(other.window_)),
       fd_(std::exchange(other.fd_, -1)) {
 }
 
 SharedMemory& SharedMemory::operator=(SharedMemory&& other) noexcept {
-    std::swap(bytes_, other.bytes_);
+    if (this == &other) return *this;
+    end();
+    mapped_ = std::exchange(other.mapped_, {});
+    bytes_ = std::exchange(other.bytes_, {});
     window_ = std::move(other.window_);
-    std::swap(fd_, other.fd_);
+    fd_ = std::exchange(other.fd_, -1);
     return *this;
 }
 
 SharedMemory::~SharedMemory() {
+    end();
+}
+
+void SharedMemory::end() noexcept {
     if (fd_ >= 0) close(fd_);
-    if (bytes_.empty()) return;
+    if (mapped_.empty()) return;
     // The window ends before its addresses may be given to something else.
     { const UserWindow ended = std::move(window_); }
-    munmap(bytes_.data(), bytes_.size());
+    unmap(mapped_);
 }
 
 }  // namespace braidway::sync

@@ -74,7 +74,9 @@ UserWindow::UserWindow(UserWindow&& other) noexcept : slot_(std::exchange(other.
 }
 
 UserWindow& UserWindow::operator=(UserWindow&& other) noexcept {
-    std::swap(slot_, other.slot_);
+    if (this == &other) return *this;
+    const unsigned ended = std::exchange(slot_, std::exchange(other.slot_, no_slot));
+    if (ended != no_slot) windows.remove(ended);
     return *this;
 }
 

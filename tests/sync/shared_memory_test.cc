@@ -100,6 +100,48 @@ TEST(SharedMemory, EndsItsWindowAndItsMappingWithItself) {
     EXPECT_EQ(errno, ENOMEM);
 }
 
+bool is_mapped(const std::byte* address) {
+    return msync(const_cast<std::byte*>(address), page, MS_ASYNC) == 0;
+}
+
+TEST(SharedMemory, EndsWhenOtherIsMovedInItsPlace) {
+    auto memory = create_sealed_memory("ring", page).value();
+    auto other = create_sealed_memory("other", 2 * page).value();
+    const std::byte* const ended = memory.bytes().data();
+    const std::byte* const kept = other.bytes().data();
+    const int ended_fd = memory.fd();
+    memory = std::move(other);
+    EXPECT_FALSE(is_mapped(ended));
+    EXPECT_FALSE(UserWindow::covers(ended, page));
+    EXPECT_EQ(fcntl(ended_fd, F_GETFD), -1);
+    SharedMemory& same = memory;
+    memory = std::move(same);
+    EXPECT_EQ(memory.bytes().data(), kept);
+    EXPECT_EQ(memory.bytes().size(), 2 * page);
+    EXPECT_TRUE(UserWindow::covers(kept, 2 * page));
+    EXPECT_NE(fcntl(memory.fd(), F_GETFD), -1);
+}
+
+TEST(SharedMemory, OfHugePagesIsUnmappedThoughItsSizeIsNoMultipleOfThem) {
+    constexpr off_t huge_page = 2 << 20;
+    const int fd = memfd_create("peer", MFD_HUGETLB | MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0 || ftruncate(fd, huge_page) != 0) GTEST_SKIP() << "no memory files of huge pages";
+    ASSERT_EQ(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+    const std::byte* address = nullptr;
+    {
+        const auto memory = admit_shared_memory(fd, page);
+        if (!memory) {
+            close(fd);
+            GTEST_SKIP() << "no free huge page: " << memory.error().message;
+        }
+        address = memory->bytes().data();
+        EXPECT_EQ(memory->bytes().size(), page);
+        EXPECT_FALSE(UserWindow::covers(address, page + 1));
+    }
+    EXPECT_FALSE(is_mapped(address));
+    close(fd);
+}
+
 TEST(SharedMemory, CannotBeMadeInASizeThatNoFileHas) {
     const auto memory = create_sealed_memory("ring", SIZE_MAX);
     ASSERT_FALSE(memory.has_value());

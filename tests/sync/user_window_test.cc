@@ -57,6 +57,18 @@ TEST(UserWindow, EndsWithItsObjectAndNotWhenItIsMoved) {
     EXPECT_FALSE(UserWindow::covers(memory.data(), page));
 }
 
+TEST(UserWindow, EndsWhenAnotherIsMovedInItsPlace) {
+    const CutMemory memory(2, false);
+    UserWindow first = UserWindow::add(memory.bytes().first(page)).value();
+    UserWindow second = UserWindow::add(memory.bytes().last(page)).value();
+    first = std::move(second);
+    EXPECT_FALSE(UserWindow::covers(memory.data(), page));
+    EXPECT_TRUE(UserWindow::covers(memory.data() + page, page));
+    UserWindow& same = first;
+    first = std::move(same);
+    EXPECT_TRUE(UserWindow::covers(memory.data() + page, page));
+}
+
 TEST(UserWindow, RefusesARangeThatIsNone) {
     EXPECT_FALSE(UserWindow::add({}).has_value());
     EXPECT_FALSE(UserWindow::add(range(0, 10)).has_value());

@@ -24,10 +24,12 @@ struct SharedMemoryRefusal {
 /// a hole that the peer punches comes back as zeros (in hugetlbfs as a fault when no huge page is
 /// free), and memory may be short. So it is touched through user_access.h only.
 ///
+/// Shapes:  in hugetlbfs the mapping ends with a huge page; bytes() is what was asked for.
 /// Threads: a value; bytes() may be used by any.
 class SharedMemory {
   public:
     SharedMemory(SharedMemory&& other) noexcept;
+    /// Ends the memory that was here: its window, its mapping, its descriptor.
     SharedMemory& operator=(SharedMemory&& other) noexcept;
     ~SharedMemory();
 
@@ -41,9 +43,12 @@ class SharedMemory {
     friend std::expected<SharedMemory, SharedMemoryRefusal> create_sealed_memory(const char*,
                                                                                  size_t);
 
-    SharedMemory(std::span<std::byte> bytes, UserWindow window)
-        : bytes_(bytes), window_(std::move(window)) {}
+    SharedMemory(std::span<std::byte> mapped, size_t size_bytes, UserWindow window)
+        : mapped_(mapped), bytes_(mapped.first(size_bytes)), window_(std::move(window)) {}
 
+    void end() noexcept;
+
+    std::span<std::byte> mapped_;  ///< `bytes_` and the rest of its last page.
     std::span<std::byte> bytes_;
     UserWindow window_;
     int fd_ = -1;

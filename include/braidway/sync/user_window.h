@@ -33,6 +33,7 @@ class UserWindow {
     static std::expected<UserWindow, std::string> add(std::span<const std::byte> range);
 
     UserWindow(UserWindow&& other) noexcept;
+    /// Ends the window that was here.
     UserWindow& operator=(UserWindow&& other) noexcept;
     ~UserWindow();
 
