@@ -8,18 +8,17 @@
 
 using namespace braidway;
 
-/// What the threads share. `inside` is a plain int: only the mutex keeps the threads apart.
+/// What the threads share. Both are words that the explorer sees; only the mutex keeps the threads
+/// apart.
 struct Shared {
     sync::BasicMutex<explore::Policy> mutex;
-    int inside = 0;
+    explore::Atomic<int> inside = 0;
 };
 
 void visit(Shared& shared) {
     shared.mutex.lock();
-    ++shared.inside;
-    explore::yield();
-    explore::check(shared.inside == 1, "only one thread is inside");
-    --shared.inside;
+    explore::check(shared.inside.exchange(1) == 0, "only one thread is inside");
+    shared.inside.store(0);
     shared.mutex.unlock();
 }
 

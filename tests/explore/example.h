@@ -47,14 +47,15 @@ class Lock {
 template <bool gives_up_first>
 void two_threads_count(explore::World& world) {
     auto& lock = world.share<Lock<explore::Policy, gives_up_first>>("lock");
-    auto& count = world.share<int>("count", 0);
+    // A word of the policy: between the load and the store the other thread may come.
+    auto& count = world.share<explore::Atomic<int>>("count", 0);
     for (const char* name : {"one", "two"}) {
         world.thread(name, [&] {
             lock.lock();
-            ++count;
+            count.store(count.load() + 1);
             lock.unlock();
         });
     }
-    world.finally([&] { explore::check(count == 2, "both have counted"); });
+    world.finally([&] { explore::check(count.load() == 2, "both have counted"); });
 }
 // example

@@ -55,7 +55,7 @@ TEST(Example, IsCleanWhenItGivesUpFirst) {
 TEST(Example, IsRunAgainByTheNameThatTheDocumentShows) {
     explore::Options options;
     options.method = explore::Method::replay;
-    options.replay = "b1:a2b3a";
+    options.replay = "b1:a4b3a";
     const explore::Verdict verdict = explore::explore(options, two_threads_count<false>);
     EXPECT_EQ(verdict.finding, explore::Finding::deadlock);
     EXPECT_THAT(explore::report_text(verdict), HasSubstr("its wake-up was lost"));
