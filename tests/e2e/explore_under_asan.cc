@@ -89,6 +89,7 @@ bool sleeps() {
 
 int main() {
     bool as_expected = true;
-    for (int round = 0; round < 3; ++round) as_expected = counts() && throws() && sleeps() && as_expected;
+    for (int round = 0; round < 3; ++round)
+        as_expected = counts() && throws() && sleeps() && as_expected;
     return as_expected ? 0 : 1;
 }
