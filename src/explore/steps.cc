@@ -170,11 +170,9 @@ void Execution::access_word(Slot& me, Operation& operation) {
     if (operation.wrote) how |= touched_write;
     touch(operation.address, how);
     if (!watches_reads_) return;
-    if (operation.wrote) {
-        tell_readers(me.index, operation.address);
-    } else {
-        note_read(me, operation.address);
-    }
+    if (operation.before != operation.after) tell_readers(me.index, operation.address);
+    // Also an exchange that wrote: who spins on a test-and-set has read the word.
+    if (operation.kind != StepKind::store) note_read(me, operation.address);
 }
 
 // --- mutexes of one step
@@ -232,7 +230,9 @@ void Execution::flush(unsigned slot) {
     operation.operand = store.value;
     apply(operation);
     touch(store.address, touched_word | touched_write);
-    if (watches_reads_) tell_readers(owner.index, store.address);
+    if (watches_reads_ && operation.before != operation.after) {
+        tell_readers(owner.index, store.address);
+    }
     if (trace_ != nullptr) record(owner.index, StepKind::flush, operation);
     slots_[slot].enabler = store.step;
     owner.last_flush = static_cast<int>(step_);

@@ -164,6 +164,48 @@ TEST(Execution, LetsASpinningThreadRestUntilSomethingIsWritten) {
     EXPECT_EQ(stuck.trace.states[0].at, ThreadState::At::spinning);
 }
 
+TEST(Execution, LetsAThreadSpinOnAnExchange) {
+    for (const Memory memory : {Memory::sequential, Memory::tso}) {
+        Options options;
+        options.memory = memory;
+        const Verdict verdict = explore(options, [](World& world) {
+            auto& taken = world.share<Policy::FutexWord>("taken", 0u);
+            auto& count = world.share<Atomic<int>>("count", 0);
+            for (const char* name : {"a", "b"}) {
+                world.thread(name, [&] {
+                    while (taken.exchange(1) != 0) Policy::spin_wait();
+                    count.store(count.load() + 1);
+                    taken.store(0, std::memory_order_release);
+                });
+            }
+            world.finally([&] { check(count.load() == 2, "both have counted"); });
+        });
+        EXPECT_TRUE(verdict.clean()) << verdict.message;
+        EXPECT_EQ(verdict.coverage, Coverage::exhaustive);
+    }
+}
+
+TEST(Execution, LetsAThreadSpinOnAnyReadModifyWrite) {
+    const Verdict added = explore({}, [](World& world) {
+        auto& flag = world.share<Policy::FutexWord>("flag", 0u);
+        world.thread("spinner", [&flag] {
+            while (flag.fetch_add(0) == 0) Policy::spin_wait();
+        });
+        world.thread("writer", [&flag] { flag.store(1); });
+    });
+    EXPECT_TRUE(added.clean()) << added.message;
+    // The second exchange of "held" changes nothing, so that nobody has to look again.
+    const Verdict stuck = explore({}, [](World& world) {
+        auto& held = world.share<Policy::FutexWord>("held", 1u);
+        for (const char* name : {"a", "b"}) {
+            world.thread(name, [&held] {
+                while ((held.fetch_or(1) & 1) != 0) Policy::spin_wait();
+            });
+        }
+    });
+    EXPECT_EQ(stuck.finding, Finding::livelock);
+}
+
 TEST(Execution, EndsAProgramThatGoesOnForEver) {
     Options options;
     options.steps_max = 100;
