@@ -29,6 +29,9 @@ struct Decision {
 
 using Decisions = std::vector<Decision>;
 
+/// The most outcomes of one step.
+inline constexpr unsigned outcomes_max = UINT16_MAX;
+
 /// How a step touched an object that others see.
 enum : uint8_t {
     touched_word = 1,     ///< Looked at the word at the address.

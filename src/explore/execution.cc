@@ -14,6 +14,9 @@ namespace {
 // Read in every step; the library may be a shared one, but is not loaded late by many.
 [[gnu::tls_model("initial-exec")]] constinit thread_local Execution* running_here = nullptr;
 
+/// Leaves a setup that has failed.
+struct SetupFailed {};
+
 void fail_of_misuse(const char* what, const void* /*lock*/) {
     running_here->fail(what, "a lock was misused: ");
 }
@@ -24,8 +27,8 @@ Execution* Execution::current() {
     return running_here;
 }
 
-Execution::Execution(const Options& options, const std::function<void(World&)>& setup)
-    : options_(options), setup_(setup) {
+Execution::Execution(const Options& options, const std::function<void(World&)>& setup, Arena* lent)
+    : options_(options), setup_(setup), arena_(lent == nullptr ? own_arena_ : *lent) {
     for (unsigned index = 0; index < slots_.size(); ++index) {
         slots_[index].execution = this;
         slots_[index].index = index;
@@ -37,10 +40,9 @@ Execution::~Execution() = default;
 Finding Execution::run(Chooser& chooser, Trace* trace) {
     CHECK(running_here == nullptr, "an exploration runs inside another one");
     reset(chooser, trace);
-    World world(*this);
-    setup_(world);
-    make_room_beside_threads();
     running_here = this;
+    set_up();
+    make_room_beside_threads();
     const sync::MisuseListener former = sync::set_misuse_listener(&fail_of_misuse);
     chooser.begin(*this);
     reschedule();
@@ -54,17 +56,42 @@ Finding Execution::run(Chooser& chooser, Trace* trace) {
     return finding_;
 }
 
+void Execution::set_up() {
+    World world(*this);
+    sets_up_ = true;
+    try {
+        setup_(world);
+    } catch (const SetupFailed&) {
+        // The run is over; finding_ says why.
+    } catch (...) {
+        sets_up_ = false;
+        running_here = nullptr;
+        clean_up();
+        throw;
+    }
+    sets_up_ = false;
+}
+
 void Execution::make_room_beside_threads() {
     slots_count_ = threads_;
     first_flusher_ = slots_max;
     kills_left_ = options_.kills_max;
     if (kills_left_ > 0) {
-        CHECK(threads_ + processes_count_ <= slots_max, "too many threads and processes");
+        if (threads_ + processes_count_ > slots_max) {
+            end_run(Finding::failed_check,
+                    "threads and killable processes are more than 32 together");
+            return;
+        }
         for (unsigned i = 0; i < processes_count_; ++i) optional_ |= slot_bit(slots_count_++);
         enabled_ = optional_;
     }
     if (options_.memory == Memory::tso) {
-        CHECK(slots_count_ + threads_ <= slots_max, "too many threads for store buffers");
+        if (slots_count_ + threads_ > slots_max) {
+            end_run(Finding::failed_check,
+                    "twice the threads, for their store buffers, and killable processes are more "
+                    "than 32 together");
+            return;
+        }
         first_flusher_ = slots_count_;
         slots_count_ += threads_;
     }
@@ -78,11 +105,12 @@ void Execution::reset(Chooser& chooser, Trace* trace) {
     unprimed_ = enabled_ = asleep_ = resting_ = locked_out_ = optional_ = spared_ = 0;
     last_ = slots_max;
     gave_way_ = true;
-    step_ = steps_ = 0;
+    step_ = steps_ = steps_alone_ = 0;
     spurious_left_ = options_.spurious_wakes_max;
     is_over_ = cut_off_ = runs_free_ = in_endgame_ = false;
     finding_ = Finding::nothing;
     message_.clear();
+    stuck_.clear();
     decisions_.clear();
     if (trace_ != nullptr) *trace_ = Trace{};
 }
@@ -247,6 +275,7 @@ bool Execution::conclude() {
             const At at = slots_[slot].at;
             if (at == At::done || at == At::killed) continue;
             stuck |= slot_bit(slot);
+            note_stuck(slots_[slot]);
             if (at != At::resting) all_rest = false;
         }
         if (stuck != 0 && !runs_free_) {
@@ -270,6 +299,13 @@ bool Execution::conclude() {
     return false;
 }
 
+void Execution::note_stuck(const Slot& slot) {
+    const bool rests = slot.at == At::resting;
+    const void* address = slot.pending->address;
+    if (rests) address = slot.reads.empty() ? nullptr : slot.reads.back().address;
+    stuck_.push_back({slot.index, rests, address});
+}
+
 void Execution::end_run(Finding finding, std::string_view message) {
     is_over_ = true;
     if (cut_off_ || finding_ != Finding::nothing) return;
@@ -280,6 +316,11 @@ void Execution::end_run(Finding finding, std::string_view message) {
 void Execution::fail(std::string_view sentence, std::string_view before) {
     end_run(Finding::failed_check, sentence);
     if (message_ == sentence) message_.insert(0, before);
+    stop();
+}
+
+void Execution::stop() {
+    if (sets_up_) throw SetupFailed{};
     // The fiber stops here for good; the next run starts it anew.
     Context& from = running_ == outside ? slots_[slots_max].fiber->context()
                                         : slots_[running_].fiber->context();
@@ -289,7 +330,7 @@ void Execution::fail(std::string_view sentence, std::string_view before) {
 }
 
 void Execution::add_thread(std::string_view name, unsigned process, std::function<void()> body) {
-    CHECK(threads_ < slots_max, "an exploration has at most 32 threads");
+    if (threads_ == slots_max) fail("an exploration has at most 32 threads");
     Slot& slot = slots_[threads_];
     slot.body = std::move(body);
     slot.name = name;

@@ -21,6 +21,15 @@
 
 namespace braidway::explore {
 
+/// A thread that does not go on at the end of a deadlock or livelock.
+struct Stuck {
+    unsigned thread;
+    bool rests;           ///< It spins, and does not sleep.
+    const void* address;  ///< The word that it waits for: the first, if there are several.
+
+    bool operator==(const Stuck&) const = default;
+};
+
 /// Runs the program again and again: fibers, memory and tables are made once.
 ///
 /// A thread runs until it announces its next visible operation. When all have, the chooser picks
@@ -34,7 +43,9 @@ namespace braidway::explore {
 /// Threads: one; one execution at a time in a thread.
 class Execution {
   public:
-    Execution(const Options& options, const std::function<void(World&)>& setup);
+    /// `lent`, when given, is where shared objects are made instead of an Arena of its own.
+    Execution(const Options& options, const std::function<void(World&)>& setup,
+              Arena* lent = nullptr);
     ~Execution();
     Execution(const Execution&) = delete;
     Execution& operator=(const Execution&) = delete;
@@ -45,6 +56,8 @@ class Execution {
     // --- what the last run did
     const std::string& message() const { return message_; }
     const Decisions& decisions() const { return decisions_; }
+    /// Who did not go on at the end of a deadlock or livelock, by thread.
+    const std::vector<Stuck>& stuck() const { return stuck_; }
     bool was_cut_off() const { return cut_off_; }
     unsigned steps() const { return steps_; }
 
@@ -111,6 +124,8 @@ class Execution {
     /// Ends the run as failed, with `before` and `sentence` as its message. The thread stops where
     /// it is, so nothing in its frames may own memory.
     [[noreturn]] void fail(std::string_view sentence, std::string_view before = {});
+    /// Whether one of the threads runs, and not setup or finally().
+    bool is_in_thread() const { return running_ != outside; }
     void rest();
     void note(std::string_view text);
     void observe(sync::LockEvent event, sync::LockMode mode, const void* lock);
@@ -127,6 +142,7 @@ class Execution {
     friend class World;
     static constexpr unsigned outside = 0xFF;
     static constexpr unsigned free_steps_max = 2'000;
+    static constexpr std::string_view takes_words = "futex_wait_any() takes 1 to 128 words";
 
     enum class At : uint8_t { ready, announced, asleep, resting, done, killed };
 
@@ -157,7 +173,7 @@ class Execution {
         std::unique_ptr<Fiber> fiber;
         bool is_idle = true;  ///< The fiber stands before its body, not in it.
         std::function<void()> body;
-        std::string_view name;
+        std::string name;
         Process* process = nullptr;
         detail::Operation* pending = nullptr;
         At at = At::done;
@@ -176,6 +192,8 @@ class Execution {
 
     // --- execution.cc: the course of a run
     void reset(Chooser& chooser, Trace* trace);
+    void set_up();
+    [[noreturn]] void stop();
     void make_room_beside_threads();
     void run_finally();
     void clean_up();
@@ -186,11 +204,13 @@ class Execution {
     void enter(unsigned next);
     unsigned next_slot();
     bool conclude();
+    void note_stuck(const Slot& slot);
     void end_run(Finding finding, std::string_view message);
     void add_thread(std::string_view name, unsigned process, std::function<void()> body);
     Fiber& fiber_of(Slot& slot);
 
     // --- steps.cc: what steps do
+    void step_alone(detail::Operation& operation);
     void carry_out(Slot& me, detail::Operation& operation);
     void access_word(Slot& me, detail::Operation& operation);
     void sleep(Slot& me, detail::Operation& operation);
@@ -270,6 +290,8 @@ class Execution {
     unsigned steps_ = 0;
     unsigned spurious_left_ = 0;
     unsigned kills_left_ = 0;
+    unsigned steps_alone_ = 0;  ///< Of finally().
+    bool sets_up_ = false;
     bool is_over_ = false;
     bool cut_off_ = false;
     bool runs_free_ = false;
@@ -278,13 +300,15 @@ class Execution {
     uint8_t mode_ = 0;
     Finding finding_ = Finding::nothing;
     std::string message_;
+    std::vector<Stuck> stuck_;
     std::vector<Touch> touches_;
     Decisions decisions_;
     std::array<Slot, slots_max + 1> slots_;  ///< The last one runs finally().
     std::array<Process, slots_max> processes_;
     unsigned processes_count_ = 0;
     std::function<void()> finally_;
-    Arena arena_;
+    Arena own_arena_;
+    Arena& arena_;
     std::vector<Shared> shared_;
     std::vector<NamedObject> names_;
     bool wants_restart_ = false;

@@ -69,16 +69,18 @@ Verdict replay(const Options& options, const std::function<void(World&)>& setup)
 
 /// Runs the failing execution once more, for its trace.
 void explain(Verdict& verdict, const Options& options, const std::function<void(World&)>& setup,
-             const Execution& execution) {
+             const Execution& execution, Arena& arena) {
     Outcome failing;
     failing.finding = verdict.finding;
     failing.message = execution.message();
     failing.decisions = execution.decisions();
-    Runner runner(options, setup);
+    Runner runner(options, setup, &arena);
     Outcome again = runner.run_once(failing.decisions, true);
     if (again.misfit >= 0 || again.finding != failing.finding) {
         tell(verdict, std::move(failing));
-        verdict.message += "; the program did something else when it was run again the same way";
+        const std::string_view fickle =
+            "the program did something else when it was run again the same way";
+        if (verdict.message != fickle) verdict.message.append("; ").append(fickle);
         return;
     }
     const bool can_shorten = options.minimise && again.finding != Finding::endless;
@@ -90,24 +92,30 @@ void explain(Verdict& verdict, const Options& options, const std::function<void(
 Verdict explore(const Options& options, const std::function<void(World&)>& setup) {
     if (options.method == Method::replay) return replay(options, setup);
     Verdict verdict;
-    Execution execution(options, setup);
+    // One for the search and for the runs that explain a failure: what is shared has the same
+    // addresses in all of them.
+    Arena arena;
+    Execution execution(options, setup, &arena);
     if (options.method == Method::every) execution.play_endgames();
     std::unique_ptr<Chooser> chooser = chooser_for(options);
     bool is_complete = false;
+    bool lacks_ends = false;
     while (!is_complete && verdict.executions + verdict.blocked < options.executions_max) {
         const Finding finding = execution.run(*chooser);
         verdict.steps += execution.steps();
         if (execution.wants_restart()) {
             verdict = Verdict{};
+            lacks_ends = false;
             chooser = chooser_for(options);
             continue;
         }
         ++(execution.was_cut_off() ? verdict.blocked : verdict.executions);
         if (finding != Finding::nothing) [[unlikely]] {
+            lacks_ends |= finding == Finding::failed_check || finding == Finding::endless;
             if (verdict.failures++ == 0) {
                 verdict.first_failure = verdict.executions;
                 verdict.finding = finding;
-                explain(verdict, options, setup, execution);
+                explain(verdict, options, setup, execution, arena);
             }
             if (!options.keep_going) return verdict;
         }
@@ -116,6 +124,9 @@ Verdict explore(const Options& options, const std::function<void(World&)>& setup
     if (const auto* const search = dynamic_cast<const StateSearch*>(chooser.get())) {
         verdict.states = search->states();
     }
+    // The races of steps that an execution never came to are not known. A bounded search does not
+    // go by races.
+    if (options.method == Method::every && lacks_ends) is_complete = false;
     if (is_complete) verdict.coverage = complete_coverage(options.method);
     return verdict;
 }

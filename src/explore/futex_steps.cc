@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 
-#include "base/check.h"
 #include "explore/execution.h"
 #include "explore/word_access.h"
 
@@ -39,6 +38,9 @@ Slots subset(Slots from, unsigned take, unsigned number) {
 }  // namespace
 
 void Execution::sleep(Slot& me, Operation& operation) {
+    if (operation.address == nullptr && operation.waits.empty()) {
+        fail(takes_words);
+    }
     bool is_changed = false;
     if (operation.waits.empty()) {
         operation.before = read_word(operation.address, operation.size_bytes);
@@ -112,7 +114,9 @@ void Execution::wake(Operation& operation) {
     if (count == 0) return;
     if (count < found) {
         const uint64_t ways = combinations(found, count);
-        CHECK(ways <= UINT16_MAX, "too many ways to choose whom a wake wakes");
+        if (ways > outcomes_max) {
+            fail("a futex_wake() has more than 65535 ways to choose whom it wakes");
+        }
         waiters = subset(waiters, count, choose(static_cast<unsigned>(ways)));
     }
     for (; waiters != 0; waiters &= waiters - 1) {
@@ -131,7 +135,8 @@ void Execution::wake_slot(unsigned slot, const void* address) {
     sleeper.enabler = static_cast<int>(step_);
     sleeper.woken_at = address;
     operation.outcome = sync::FutexOutcome::woken;
-    for (size_t i = 0; i < operation.waits.size(); ++i) {
+    // Backwards: of a word that stands there twice the first counts.
+    for (size_t i = operation.waits.size(); i-- > 0;) {
         if (operation.waits[i].word == address) {
             operation.index = static_cast<unsigned>(i);
         } else {

@@ -52,7 +52,7 @@ class Minimiser {
 
   private:
     bool same_failure(const Attempt& attempt) const {
-        if (attempt.finding != failure_.finding) return false;
+        if (attempt.finding != failure_.finding || attempt.stuck != failure_.stuck) return false;
         return attempt.finding != Finding::failed_check || attempt.message == failure_.message;
     }
 
@@ -158,10 +158,11 @@ Minimised minimise(const Attempt& failure, const RunOnce& run_once, unsigned run
 Outcome minimised(Runner& runner, const Outcome& failing) {
     const auto run_once = [&runner](std::span<const Decision> wanted) {
         Outcome outcome = runner.run_leniently(wanted);
-        return Attempt{outcome.finding, std::move(outcome.message), std::move(outcome.decisions)};
+        return Attempt{outcome.finding, std::move(outcome.message), std::move(outcome.decisions),
+                       std::move(outcome.stuck)};
     };
     const Minimised best =
-        minimise({failing.finding, failing.message, failing.decisions}, run_once);
+        minimise({failing.finding, failing.message, failing.decisions, failing.stuck}, run_once);
     Outcome outcome = runner.run_once(best.attempt.taken, true);
     return outcome.finding == failing.finding ? outcome : failing;
 }

@@ -6,6 +6,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "braidway/explore/explorer.h"
 #include "explore/chooser.h"
@@ -17,7 +18,8 @@ namespace braidway::explore {
 struct Attempt {
     Finding finding = Finding::nothing;
     std::string message;
-    Decisions taken;  ///< All that was decided, in order.
+    Decisions taken;                ///< All that was decided, in order.
+    std::vector<Stuck> stuck = {};  ///< Of a deadlock or livelock.
 };
 
 /// Runs the program once. It follows `wanted` as far as it can: who cannot go on is passed over,
@@ -36,7 +38,8 @@ struct Minimised {
 
 /// Looks for an execution with the failure of `failure` and fewer switches between threads; of
 /// those with as few, fewer steps; of those, plainer choices. A failed check stays the same failure
-/// only with the same message.
+/// only with the same message, a deadlock or livelock with the same threads stuck at the same
+/// words.
 ///
 /// Errors:  a program that does not fail again with the decisions of `failure` gives it back as it
 ///          is.

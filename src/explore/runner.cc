@@ -15,6 +15,12 @@ Outcome Runner::run_once(const Decisions& decisions, bool with_trace) {
     outcome.misfit = replayer.misfit();
     outcome.steps = execution_.steps();
     outcome.decisions = execution_.decisions();
+    outcome.stuck = execution_.stuck();
+    // Of a program that ended well nothing may be left; one that failed early has failed.
+    if (outcome.misfit < 0 && outcome.finding == Finding::nothing &&
+        outcome.decisions.size() < decisions.size()) {
+        outcome.misfit = static_cast<int>(outcome.decisions.size());
+    }
     if (outcome.misfit >= 0) {
         outcome.finding = Finding::nothing;
     } else {
@@ -32,6 +38,7 @@ Outcome Runner::run_leniently(std::span<const Decision> decisions) {
     outcome.steps = execution_.steps();
     outcome.decisions = execution_.decisions();
     outcome.message = execution_.message();
+    outcome.stuck = execution_.stuck();
     return outcome;
 }
 

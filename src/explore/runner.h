@@ -5,6 +5,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "braidway/explore/explorer.h"
 #include "explore/chooser.h"
@@ -22,7 +23,8 @@ struct Outcome {
     /// step had fewer outcomes), or -1. The execution ended there; finding is then nothing.
     int misfit = -1;
     unsigned steps = 0;
-    Trace trace;  ///< When it was asked for.
+    std::vector<Stuck> stuck;  ///< Of a deadlock or livelock.
+    Trace trace;               ///< When it was asked for.
 };
 
 /// Runs the program of a test as decisions say.
@@ -30,8 +32,10 @@ struct Outcome {
 /// Threads: one.
 class Runner {
   public:
-    Runner(const Options& options, const std::function<void(World&)>& setup)
-        : execution_(options, setup) {
+    /// `lent`, when given, is where shared objects are made; it outlives the Runner, and nobody
+    /// else uses it while an execution runs.
+    Runner(const Options& options, const std::function<void(World&)>& setup, Arena* lent = nullptr)
+        : execution_(options, setup, lent) {
         // A search by races may have moved killers that had nobody to kill any more.
         execution_.play_endgames();
     }

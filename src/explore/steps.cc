@@ -17,6 +17,26 @@ namespace {
 using detail::Change;
 using detail::Operation;
 
+constexpr std::string_view nobody_left = "setup or finally() waits, and nobody is there to wake it";
+
+/// What a wait finds where nobody else is there; false when it would wait for ever.
+bool returns_alone(Operation& operation) {
+    bool is_changed = false;
+    if (operation.waits.empty()) {
+        operation.before = read_word(operation.address, operation.size_bytes);
+        is_changed = operation.before != low_bytes(operation.expected, operation.size_bytes);
+    }
+    for (const auto& wait : operation.waits) {
+        is_changed |= read_word(wait.word, sizeof(uint32_t)) != wait.expected;
+    }
+    if (is_changed) {
+        operation.outcome = sync::FutexOutcome::changed;
+    } else if (operation.timed) {
+        operation.outcome = sync::FutexOutcome::timed_out;
+    }
+    return is_changed || operation.timed;
+}
+
 /// Outside of threads nobody else is there.
 void perform_alone(Operation& operation) {
     switch (operation.kind) {
@@ -72,7 +92,7 @@ template <typename Function>
 
 void Execution::perform(Operation& operation) {
     if (running_ == outside) {
-        perform_alone(operation);
+        step_alone(operation);
         return;
     }
     if (options_.method == Method::states && !runs_free_) {
@@ -87,6 +107,20 @@ void Execution::step(Operation& operation) {
     announce(me, operation);
     reschedule();
     carry_out(me, operation);
+}
+
+// In setup or finally().
+void Execution::step_alone(Operation& operation) {
+    if (!sets_up_ && ++steps_alone_ > options_.steps_max) {
+        end_run(Finding::endless, "more steps than steps_max in finally()");
+        stop();
+    }
+    if (operation.kind != StepKind::futex_sleep) {
+        perform_alone(operation);
+        return;
+    }
+    if (operation.address == nullptr && operation.waits.empty()) fail(takes_words);
+    if (!returns_alone(operation)) fail(nobody_left);
 }
 
 void Execution::announce(Slot& me, Operation& operation) {
@@ -279,7 +313,10 @@ void Execution::tell_readers(unsigned writer, const void* address) {
 }
 
 void Execution::rest() {
-    if (running_ == outside) return;
+    if (running_ == outside) {
+        CHECK(!sets_up_, "setup waits, and nobody is there");
+        fail(nobody_left);
+    }
     if (!watches_reads_) {
         // What the threads read so far was not noted: start over, with open eyes.
         watches_reads_ = wants_restart_ = true;

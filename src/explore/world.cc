@@ -41,6 +41,12 @@ void check(bool condition, const char* sentence) {
 }
 
 unsigned choose(unsigned count) {
+    if (Execution* const execution = Execution::current()) {
+        if (!execution->is_in_thread()) execution->fail("choose() is called outside of a thread");
+        if (count == 0 || count > outcomes_max) {
+            execution->fail("choose() takes a count from 1 to 65535");
+        }
+    }
     detail::Operation operation;
     operation.kind = StepKind::choice;
     operation.operand = count;

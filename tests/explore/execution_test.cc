@@ -283,5 +283,45 @@ TEST(Execution, NoticesAProgramThatIsNotTheSameTwice) {
     EXPECT_NE(verdict.message.find("again the same way"), std::string::npos);
 }
 
+TEST(Execution, SaysTheSentenceAboutAFickleProgramOnce) {
+    int runs = 0;
+    const Verdict verdict = explore({}, [&runs](World& world) {
+        auto& word = world.share<Atomic<int>>("word", 0);
+        const bool loads = ++runs > 1;
+        world.thread("fickle", [&word, loads] { loads ? word.load() : word.fetch_add(1); });
+        world.thread("writer", [&word] { word.store(1); });
+    });
+    EXPECT_EQ(verdict.message, "the program did something else when it was run again the same way");
+}
+
+TEST(Execution, RefusesAWaitForNoWordsAndAWakeWithTooManyWays) {
+    const Verdict nothing = explore(
+        {}, [](World& world) { world.thread("thread", [] { Policy::futex_wait_any({}); }); });
+    EXPECT_EQ(nothing.message, "futex_wait_any() takes 1 to 128 words");
+    const Verdict many = explore({}, [](World& world) {
+        auto& word = world.share<Policy::FutexWord>("word", 0u);
+        for (int i = 0; i < 20; ++i)
+            world.thread("sleeper", [&word] { Policy::futex_wait(word, 0, scope); });
+        world.thread("waker", [&word] { Policy::futex_wake(&word, 10, scope); });
+    });
+    EXPECT_EQ(many.message, "a futex_wake() has more than 65535 ways to choose whom it wakes");
+}
+
+TEST(Execution, NamesTheFirstOfTwoWaitsForTheSameWord) {
+    const Verdict verdict = explore({}, [](World& world) {
+        auto& word = world.share<Policy::FutexWord>("word", 0u);
+        world.thread("waiter", [&word] {
+            const std::array waits{sync::FutexWait<Policy::FutexWord>{&word, 0, scope},
+                                   sync::FutexWait<Policy::FutexWord>{&word, 0, scope}};
+            check(Policy::futex_wait_any(waits).index == 0, "the first");
+        });
+        world.thread("waker", [&word] {
+            word.store(1);
+            Policy::futex_wake(&word, 1, scope);
+        });
+    });
+    EXPECT_TRUE(verdict.clean()) << verdict.message;
+}
+
 }  // namespace
 }  // namespace braidway::explore

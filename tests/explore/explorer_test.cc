@@ -68,5 +68,65 @@ TEST(Explorer, FindsTheThreeOutcomesOfStoreBuffering) {
     EXPECT_EQ(seen.size(), 3u);
 }
 
+TEST(Explorer, ProvesNothingWhereAFailureCutExecutionsOff) {
+    Options options;
+    options.keep_going = true;
+    const auto coverage_of = [&options](bool fails) {
+        const Verdict verdict = explore(options, [fails](World& world) {
+            auto& x = world.share<Atomic<int>>("x", 0);
+            auto& y = world.share<Atomic<int>>("y", 0);
+            world.thread("a", [&x, &y, fails] {
+                check(x.load() == 1 || !fails, "x is written");
+                y.store(1);
+            });
+            world.thread("b", [&x, &y] {
+                x.store(1);
+                y.store(2);
+            });
+        });
+        EXPECT_EQ(verdict.failures > 0, fails);
+        return verdict.coverage;
+    };
+    EXPECT_EQ(coverage_of(false), Coverage::exhaustive);
+    EXPECT_EQ(coverage_of(true), Coverage::sampled);
+    options.method = Method::bounded;
+    EXPECT_EQ(coverage_of(true), Coverage::bounded);
+    options.method = Method::every;
+    options.steps_max = 3;
+    EXPECT_EQ(explore(options,
+                      [](World& world) {
+                          auto& x = world.share<Atomic<int>>("x", 0);
+                          for (const char* name : {"a", "b"}) {
+                              world.thread(name, [&x] {
+                                  x.fetch_add(1);
+                                  x.fetch_add(1);
+                              });
+                          }
+                      })
+                  .coverage,
+              Coverage::sampled);
+}
+
+TEST(Explorer, RefusesAReplayThatIsLongerThanTheExecution) {
+    const auto message_of = [](const char* replay) {
+        Options options;
+        options.method = Method::replay;
+        options.replay = replay;
+        return explore(options,
+                       [](World& world) {
+                           world.thread("thread", [] {
+                               yield();
+                               yield();
+                           });
+                       })
+            .message;
+    };
+    EXPECT_EQ(message_of("b1:a2"), "");
+    EXPECT_EQ(message_of("b1:a3"),
+              "the replay does not fit the program: its step 3 cannot be taken");
+    EXPECT_EQ(message_of("b1:a2b9F30"),
+              "the replay does not fit the program: its step 3 cannot be taken");
+}
+
 }  // namespace
 }  // namespace braidway::explore

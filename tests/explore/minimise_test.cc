@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <set>
+#include <string>
 
 #include "base/random.h"
 #include "braidway/explore/policy.h"
@@ -214,6 +216,39 @@ TEST(Minimise, KeepsTheOutcomesThatTheFailureNeeds) {
         EXPECT_LE(switches_of(verdict.trace), 2U) << verdict.replay;
     }
     EXPECT_TRUE(shortened);
+}
+
+/// Two deadlocks: the far one takes two switches more than the near one.
+TEST(Minimise, KeepsTheThreadsAndWordsOfADeadlock) {
+    const auto program = [](World& world) {
+        auto& words = world.share<std::array<Policy::FutexWord, 3>>("words");
+        world.thread("setter", [&words] {
+            words[0].store(1);
+            yield();
+            words[0].store(0);
+        });
+        world.thread("sleeper", [&words] {
+            const size_t at = words[0].load() == 1 ? 1 : 2;
+            Policy::futex_wait(words[at], 0, sync::FutexScope::process_private);
+        });
+    };
+    std::set<std::string> seen;
+    for (uint64_t seed = 1; seed <= 40; ++seed) {
+        Options options;
+        options.method = Method::random;
+        options.seed = seed;
+        options.minimise = false;
+        const Verdict plain = explore(options, program);
+        ASSERT_EQ(plain.finding, Finding::deadlock);
+        options.minimise = true;
+        const Verdict shorter = explore(options, program);
+        const auto place = [](const Verdict& verdict) {
+            return name_of(verdict.trace, verdict.trace.states.at(1).address);
+        };
+        EXPECT_EQ(place(shorter), place(plain)) << "seed " << seed;
+        seen.insert(place(plain));
+    }
+    EXPECT_GE(seen.size(), 2U) << "both deadlocks were to be shortened";
 }
 
 }  // namespace

@@ -52,11 +52,20 @@ void spin_wait();
 /// A lock tells what happens to it.
 void observe(sync::LockEvent event, sync::LockMode mode, const void* lock);
 
+/// A pointer that one may add to.
+template <typename T>
+concept PointsToObject = std::is_pointer_v<T> && std::is_object_v<std::remove_pointer_t<T>>;
+
+/// What can be counted up and down.
+template <typename T>
+concept IsCounted = PointsToObject<T> || (std::is_integral_v<T> && !std::is_same_v<T, bool>);
+
 }  // namespace detail
 
 /// A value that threads of an exploration share, with the interface of std::atomic. Memory orders
 /// are taken and not looked at: see Options::memory. Outside the threads of an exploration, as in
-/// setup() and finally(), it is a plain value.
+/// setup() and finally(), it is a plain value. wait() and notify are not there: locks sleep with
+/// Policy::futex_wait().
 ///
 /// Shapes:  T is trivially copyable, of 1, 2, 4 or 8 bytes, without padding.
 /// Threads: of one exploration.
@@ -137,6 +146,17 @@ class Atomic {
         return modify(detail::Change::bit_xor, value);
     }
 
+    T fetch_add(ptrdiff_t count, std::memory_order /*order*/ = std::memory_order_seq_cst) noexcept
+        requires(detail::PointsToObject<T>)
+    {
+        return move_by(detail::Change::add, count);
+    }
+    T fetch_sub(ptrdiff_t count, std::memory_order /*order*/ = std::memory_order_seq_cst) noexcept
+        requires(detail::PointsToObject<T>)
+    {
+        return move_by(detail::Change::subtract, count);
+    }
+
     // NOLINTNEXTLINE(google-explicit-constructor): as std::atomic.
     operator T() const noexcept { return load(); }
     T operator=(T value) noexcept {  // NOLINT(misc-unconventional-assign-operator): as std::atomic
@@ -144,22 +164,22 @@ class Atomic {
         return value;
     }
     T operator++() noexcept
-        requires(std::is_integral_v<T> && !std::is_same_v<T, bool>)
+        requires(detail::IsCounted<T>)
     {
         return static_cast<T>(fetch_add(1) + 1);
     }
     T operator++(int) noexcept
-        requires(std::is_integral_v<T> && !std::is_same_v<T, bool>)
+        requires(detail::IsCounted<T>)
     {
         return fetch_add(1);
     }
     T operator--() noexcept
-        requires(std::is_integral_v<T> && !std::is_same_v<T, bool>)
+        requires(detail::IsCounted<T>)
     {
         return static_cast<T>(fetch_sub(1) - 1);
     }
     T operator--(int) noexcept
-        requires(std::is_integral_v<T> && !std::is_same_v<T, bool>)
+        requires(detail::IsCounted<T>)
     {
         return fetch_sub(1);
     }
@@ -172,6 +192,16 @@ class Atomic {
         requires(std::is_integral_v<T> && !std::is_same_v<T, bool>)
     {
         return static_cast<T>(fetch_sub(value) - value);
+    }
+    T operator+=(ptrdiff_t count) noexcept
+        requires(detail::PointsToObject<T>)
+    {
+        return fetch_add(count) + count;
+    }
+    T operator-=(ptrdiff_t count) noexcept
+        requires(detail::PointsToObject<T>)
+    {
+        return fetch_sub(count) - count;
     }
     T operator&=(T value) noexcept
         requires(std::is_integral_v<T> && !std::is_same_v<T, bool>)
@@ -213,6 +243,14 @@ class Atomic {
 
     T modify(detail::Change change, T value) {
         detail::Operation operation = words(StepKind::exchange, change, to_bits(value));
+        detail::perform(operation);
+        return from_bits(operation.before);
+    }
+
+    T move_by(detail::Change change, ptrdiff_t count) {
+        constexpr uint64_t size_bytes = sizeof(std::remove_pointer_t<T>);
+        detail::Operation operation =
+            words(StepKind::exchange, change, static_cast<uint64_t>(count) * size_bytes);
         detail::perform(operation);
         return from_bits(operation.before);
     }

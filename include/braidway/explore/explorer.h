@@ -49,7 +49,8 @@ struct Options {
     /// threads of killable processes die.
     unsigned kills_max = 0;
     /// Goes on after a failure and counts; the verdict keeps the first. With kills_max, what a kill
-    /// does to a program that is already deadlocked is not looked at.
+    /// does to a program that is already deadlocked is not looked at. With `every`, what a failed
+    /// check or steps_max cuts off may have held more: coverage is then `sampled`.
     bool keep_going = false;
     /// For Method::replay.
     std::string replay = {};
@@ -97,7 +98,9 @@ struct Verdict {
 /// execution and does the same each time; the threads it declares run as fibers of this thread.
 ///
 /// Errors:  a program that behaves differently when it is run again the same way ends as
-///          failed_check with a message that says so.
+///          failed_check with a message that says so, where it shows in who can go on and in the
+///          kinds of their next steps. A difference in values or addresses alone is not noticed,
+///          and makes a proof worth nothing.
 /// Threads: any; one exploration at a time in a thread.
 Verdict explore(const Options& options, const std::function<void(World&)>& setup);
 

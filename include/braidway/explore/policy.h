@@ -15,7 +15,8 @@ namespace braidway::explore {
 /// A futex is exact: comparing and falling asleep are one step; which of several sleepers a wake
 /// wakes is explored. A wait with a deadline may time out at any time and needs no clock. Waits
 /// that return for no reason, or interrupted, see Options::spurious_wakes_max. private and shared
-/// are the same. Outside the threads of an exploration a wait returns `woken`, a wake wakes nobody.
+/// are the same. In finally() nobody is left: a wait returns `changed` or `timed_out`, or ends the
+/// execution as failed. A wake wakes nobody there.
 ///
 /// Threads: of one exploration.
 struct Policy {

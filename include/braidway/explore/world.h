@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 namespace braidway::explore {
@@ -23,15 +24,22 @@ class Execution;
 /// An execution that fails, or whose process is killed, leaves its threads where they are: nothing
 /// on their stacks is destroyed, as memory that they own is not given back.
 ///
+/// Limits:  32 threads; with kills_max, threads and killable processes together; under TSO each
+///          thread counts twice. A futex_wake() has at most 65,535 ways to choose whom it wakes
+///          (all 20 of 20 sleepers are one way, 10 of 20 too many). A setup beyond that ends as
+///          failed. A thread has 256 KiB of stack, and running over it ends the process, as does
+///          an exploration inside another one.
 /// Threads: used by the setup function only.
 class World {
   public:
     /// Makes a T that lives until the end of the execution. `name` stands in traces for its
-    /// addresses and outlives the exploration.
+    /// addresses.
     template <typename T, typename... Args>
     T& share(std::string_view name, Args&&... args) {
-        T* const object = ::new (room(name, sizeof(T), alignof(T))) T(std::forward<Args>(args)...);
-        at_end(object, [](void* it) { static_cast<T*>(it)->~T(); });
+        using Object = std::remove_const_t<T>;
+        Object* const object =
+            ::new (room(name, sizeof(T), alignof(T))) Object(std::forward<Args>(args)...);
+        at_end(object, [](void* it) { static_cast<Object*>(it)->~Object(); });
         return *object;
     }
 
@@ -56,11 +64,15 @@ class World {
     Execution& execution_;
 };
 
-/// Inside a thread or finally(): ends the execution as failed when `condition` is false.
+/// Inside a thread, setup or finally(): ends the execution as failed when `condition` is false. In
+/// setup it does so by an exception, which is to be let through.
 /// `sentence` says what should have been and outlives the exploration.
 void check(bool condition, const char* sentence);
 
 /// Inside a thread: every value from 0 to count - 1 is explored.
+///
+/// Errors:  the execution ends as failed where `count` is 0 or above 65,535, and in setup and
+///          finally(), where one value would be taken and the others never looked at.
 unsigned choose(unsigned count);
 
 /// Inside a thread: another thread may run here.
