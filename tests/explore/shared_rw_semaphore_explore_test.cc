@@ -60,6 +60,14 @@ struct LivingProcesses {
     Look next_look(const Deadline& deadline, LookAt /*what*/) const {
         return {deadline, !deadline.is_never()};
     }
+    template <typename Word>
+    Look next_turn_look(const Deadline& deadline, const Word& /*looked*/) const {
+        return next_look(deadline, LookAt::turn);
+    }
+    template <typename Word>
+    bool begin_look(Word& /*looked*/) const {
+        return true;
+    }
 };
 
 /// With deaths: periodic looks are endless, and all but those after a death see what the last one
@@ -85,6 +93,14 @@ struct MortalProcesses {
         return {Deadline(std::chrono::sys_time<std::chrono::nanoseconds>(
                     std::chrono::nanoseconds(place))),
                 false};
+    }
+    template <typename Word>
+    Look next_turn_look(const Deadline& deadline, const Word& /*looked*/) const {
+        return next_look(deadline, LookAt::turn);
+    }
+    template <typename Word>
+    bool begin_look(Word& /*looked*/) const {
+        return true;
     }
 };
 
@@ -194,8 +210,7 @@ TEST(SharedRwSemaphoreExplored, AReaderAndAWriterExcludeEachOtherAndLoseNoWakeUp
 
 /// A deadline that the explorer lets pass whenever it likes.
 Deadline some_time() {
-    return Deadline(
-        std::chrono::sys_time<std::chrono::nanoseconds>(std::chrono::nanoseconds(1)));
+    return Deadline(std::chrono::sys_time<std::chrono::nanoseconds>(std::chrono::nanoseconds(1)));
 }
 
 TEST(SharedRwSemaphoreExplored, AWriterWhoGivesUpIsEitherLetInOrGoneAndKeepsNobodyWaiting) {

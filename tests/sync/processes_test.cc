@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 
 #include "base/clock.h"
@@ -130,6 +131,28 @@ TEST(Processes, ADeadlineOnTheWallClockIsKeptOnThatClock) {
     const Look far = processes.next_look(wall(now_ns + 3'600'000'000'000), LookAt::turn);
     EXPECT_FALSE(far.is_last);
     EXPECT_EQ(far.until.clock(), Deadline::Clock::monotonic);
+}
+
+TEST(Processes, OneLookIsDueForAllAPeriodAfterTheLast) {
+    const auto now_ns = [] { return static_cast<uint64_t>(monotonic_now().ns); };
+    std::atomic<uint64_t> looked = 0;
+    EXPECT_TRUE(processes.begin_look(looked));
+    const uint64_t first_ns = looked;
+    EXPECT_FALSE(processes.begin_look(looked)) << "somebody has just looked";
+    const Look next = processes.next_turn_look(Deadline::never(), looked);
+    EXPECT_EQ(next.until.nanoseconds(), static_cast<int64_t>(first_ns) + turn_look_period_ns);
+    EXPECT_FALSE(next.is_last);
+    const Deadline soon = Deadline::after(std::chrono::nanoseconds(1));
+    EXPECT_TRUE(processes.next_turn_look(soon, looked).is_last);
+    // Long ago, and scribbled over: the one who asks looks, after a period.
+    for (const uint64_t other_ns : {now_ns() - turn_look_period_ns, now_ns() + 1'000'000'000'000,
+                                    UINT64_MAX, uint64_t{1} << 63}) {
+        looked = other_ns;
+        const Look look = processes.next_turn_look(Deadline::never(), looked);
+        EXPECT_LE(look.until.nanoseconds(), monotonic_now().ns + turn_look_period_ns);
+        EXPECT_TRUE(processes.begin_look(looked));
+        EXPECT_LE(looked, now_ns());
+    }
 }
 
 }  // namespace

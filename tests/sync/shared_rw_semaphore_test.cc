@@ -57,6 +57,11 @@ struct ToyProcesses {
     ProcessIdentity self() const { return me; }
     bool ended(ProcessIdentity process) const { return process >= count || dead[process]; }
     uint64_t place() const { return 42; }
+    // Each waiter looks at every turn of its own.
+    Look next_turn_look(const Deadline& deadline, const std::atomic<uint64_t>& /*looked*/) const {
+        return next_look(deadline, LookAt::turn);
+    }
+    bool begin_look(std::atomic<uint64_t>& /*looked*/) const { return true; }
     Look next_look(const Deadline& deadline, LookAt) const {
         const bool waits_long = me < count && is_patient[me];
         const Deadline look = Deadline::after(milliseconds(waits_long ? 3'600'000 : 1));
@@ -69,6 +74,21 @@ struct ToyProcesses {
 };
 
 using ToySemaphore = BasicSharedRwSemaphore<SystemPolicy, ToyProcesses>;
+
+/// The looks of the real ones; each question whether somebody lives is counted.
+struct CountedProcesses : SystemProcesses {
+    static inline std::atomic<uint64_t> questions = 0;
+
+    ProcessIdentity me = 1;
+
+    ProcessIdentity self() const { return me; }
+    bool ended(ProcessIdentity /*process*/) const {
+        ++questions;
+        return false;
+    }
+};
+
+using CountedSemaphore = BasicSharedRwSemaphore<SystemPolicy, CountedProcesses>;
 
 template <typename Semaphore>
 typename Semaphore::Holder attached(const Semaphore& semaphore) {
@@ -575,6 +595,37 @@ TEST_F(SharedRwDeathTest, ATimedLockThatFailsHasLookedForTheDead) {
     next.unlock();
 }
 
+TEST(SharedRwSemaphore, OneOfManyWaitersLooksForAll) {
+    constexpr unsigned waiters = 30;
+    Room room;
+    const auto view = [&](ProcessIdentity process) {
+        CountedProcesses processes;
+        processes.me = process;
+        return *CountedSemaphore::open(room.bytes.data(), room.bytes.size(), processes);
+    };
+    ASSERT_TRUE(CountedSemaphore::create(room.bytes.data(), room.bytes.size(), waiters + 1));
+    auto writer = attached(view(1));
+    writer.lock();
+    std::vector<std::thread> threads;
+    for (unsigned i = 0; i < waiters; ++i) {
+        threads.emplace_back([&, i] {
+            auto holder = attached(view(i + 2));
+            holder.lock();
+            holder.unlock();
+        });
+        until([&] { return view(1).slot(i + 1).state == SlotState::waiting_exclusive; });
+    }
+    CountedProcesses::questions = 0;
+    const int64_t start_ns = monotonic_now().ns;
+    // No look asks for more than all who hold and wait, so these are four, and three periods.
+    const uint64_t enough = 3 * (waiters + 1) + 1;
+    until([&] { return CountedProcesses::questions >= enough; });
+    EXPECT_GE(monotonic_now().ns - start_ns, 2 * turn_look_period_ns)
+        << "one look may have begun before";
+    writer.unlock();
+    for (std::thread& thread : threads) thread.join();
+}
+
 TEST_F(SharedRwDeathTest, AWriterThatDiesWaitingKeepsNoReaderOut) {
     Holder reader = attach(1);
     Holder writer = attach(2);
@@ -723,13 +774,19 @@ TEST_F(SharedRwDeathTest, ASupervisorMayNameTheProcessAndNotOnlyItsPid) {
 
 TEST_F(SharedRwDeathTest, AReleasedWaiterIsWokenAtOnce) {
     Holder writer = attach(1);
-    ToyProcesses::is_patient[2] = true;
-    Holder waiter = attach(2);
     writer.lock();
-    std::thread waits([&] { EXPECT_FALSE(waiter.try_lock_for(std::chrono::hours(2))); });
-    until([&] { return semaphore_.slot(1).state == SlotState::waiting_exclusive; });
-    EXPECT_TRUE(semaphore_.release(1));
-    waits.join();
+    ToyProcesses::is_patient[2] = true;
+    // Often, as a waiter who does not sleep yet needs no waking.
+    for (int round = 0; round < 50; ++round) {
+        Holder waiter = attach(2);
+        const int64_t start_ns = monotonic_now().ns;
+        std::thread waits([&] { EXPECT_FALSE(waiter.try_lock_for(seconds(20))); });
+        until([&] { return semaphore_.slot(1).state == SlotState::waiting_exclusive; });
+        for (int turn = 0; turn < 100; ++turn) std::this_thread::yield();
+        EXPECT_TRUE(semaphore_.release(1));
+        waits.join();
+        ASSERT_LT(monotonic_now().ns - start_ns, 20'000'000'000);
+    }
     writer.unlock();
     EXPECT_TRUE(writer.try_lock()) << "nobody waits any more";
     writer.unlock();

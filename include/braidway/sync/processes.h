@@ -2,6 +2,8 @@
 // Which process owns something in shared memory, and whether it still lives.
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <cstdint>
 
 #include "braidway/sync/deadline.h"
@@ -70,6 +72,43 @@ struct SystemProcesses {
 
     /// The next look of somebody who waits until `deadline`.
     Look next_look(const Deadline& deadline, LookAt what) const;
+
+    /// The next look at LookAt::turn of one of many waiters of which one looks for all. `looked`
+    /// is when somebody last did, in nanoseconds of the monotonic clock: a word that they share.
+    ///
+    /// Whoever waits sees a look begin no later than a period after he began to wait, and after
+    /// every look: the next is due a period after the last, and he sleeps no longer.
+    template <typename Word>
+    Look next_turn_look(const Deadline& deadline, const Word& looked) const {
+        const Look look = next_look(deadline, LookAt::turn);
+        const int64_t last_ns = static_cast<int64_t>(looked.load(std::memory_order_relaxed));
+        const int64_t now_ns = monotonic_ns();
+        if (look.is_last || !is_recent(last_ns, now_ns)) return look;
+        const std::chrono::nanoseconds due(last_ns + turn_look_period_ns);
+        return {
+            Deadline(
+                std::chrono::time_point<std::chrono::steady_clock, std::chrono::nanoseconds>(due)),
+            false};
+    }
+
+    /// Whether the caller is the one to look now; notes it in `looked`.
+    template <typename Word>
+    bool begin_look(Word& looked) const {
+        uint64_t last = looked.load(std::memory_order_relaxed);
+        const int64_t now_ns = monotonic_ns();
+        return !is_recent(static_cast<int64_t>(last), now_ns) &&
+               looked.compare_exchange_strong(last, static_cast<uint64_t>(now_ns),
+                                              std::memory_order_relaxed, std::memory_order_relaxed);
+    }
+
+  private:
+    static int64_t monotonic_ns() {
+        return Deadline::after(std::chrono::nanoseconds(0)).nanoseconds();
+    }
+    /// Scribbling makes it the future, which is not recent.
+    static bool is_recent(int64_t last_ns, int64_t now_ns) {
+        return last_ns > 0 && last_ns <= now_ns && now_ns - last_ns < turn_look_period_ns;
+    }
 };
 
 }  // namespace braidway::sync

@@ -253,12 +253,15 @@ class BRAIDWAY_CAPABILITY("shared reader/writer semaphore") SharedRwHolder {
                 if (withdraw(state, waiting, granted)) return true;
                 continue;
             }
-            const Look look = table_.processes().next_look(deadline, LookAt::turn);
+            const Look look = table_.processes().next_turn_look(deadline, table_.header().looked);
             const FutexOutcome outcome =
                 Policy::futex_wait(table_.slot(slot_).state, static_cast<uint32_t>(waiting),
                                    FutexScope::process_shared, look.until);
             if (outcome != FutexOutcome::timed_out) continue;
-            table_.clear_the_way(slot_);
+            // One looks for all who wait: each for itself would cost the square of their number.
+            if (table_.processes().begin_look(table_.header().looked) || look.is_last) {
+                table_.clear_the_way(slot_);
+            }
             if (look.is_last) return withdraw(waiting, given_up, granted);
         }
     }

@@ -89,7 +89,10 @@ struct alignas(64) SharedRwHeader {
     uint64_t place = 0;                                     ///< Processes::place() of the creator.
     typename Policy::template Atomic<uint32_t> inconsistent{0};  ///< A writer died; 1 or 0.
     typename Policy::template Atomic<uint32_t> recoveries{0};  ///< Guards taken over from the dead.
-    uint64_t reserved[2] = {0, 0};
+    /// When a waiter last looked for the dead: nanoseconds of the monotonic clock. See
+    /// SystemProcesses::next_turn_look().
+    typename Policy::template Atomic<uint64_t> looked{0};
+    uint64_t reserved = 0;
 };
 
 static_assert(sizeof(SharedRwSlot<SystemPolicy>) == 32);

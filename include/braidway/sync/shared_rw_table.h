@@ -261,15 +261,13 @@ class SharedRwTable {
         leave(inside);
     }
 
-    /// Releases whoever is dead and in the way of slot `me`, which waits; then counts everybody and
-    /// lets in who may be let in, so that whatever a death left undone is done now.
+    /// Releases whoever is dead and holds or waits; then counts everybody and lets in who may be
+    /// let in, so that whatever a death left undone is done now. For slot `me`, which waits, and
+    /// for all others who do.
     void clear_the_way(unsigned me) const {
-        const uint64_t ticket = slots_[me].ticket.load(std::memory_order_relaxed);
-        release_where_dead(me, [this, me, ticket](unsigned index) {
-            if (index == me) return false;
+        release_where_dead(me, [this](unsigned index) {
             const SlotState its = state(index);
-            return holds(its) || (is_queued(its) &&
-                                  slots_[index].ticket.load(std::memory_order_relaxed) < ticket);
+            return holds(its) || is_queued(its);
         });
         Inside inside = look_around(enter(me, Deadline::never(), Patience::until_deadline));
         recount(inside);
