@@ -65,7 +65,8 @@ struct ToyProcesses {
     Look next_look(const Deadline& deadline, LookAt) const {
         const bool waits_long = me < count && is_patient[me];
         const Deadline look = Deadline::after(milliseconds(waits_long ? 3'600'000 : 1));
-        if (me < count && is_told[me]) return {Deadline::after(milliseconds(0)), true};
+        if (me < count && is_told[me] && !deadline.is_never())
+            return {Deadline::after(milliseconds(0)), true};
         if (deadline.is_never() || deadline.nanoseconds() > look.nanoseconds()) {
             return {look, false};
         }
@@ -228,50 +229,6 @@ TEST(SharedRwSemaphore, WorksAtTwoAddressesAtOnce) {
     munmap(one, 4096);
     munmap(two, 4096);
     close(file);
-}
-
-struct Data {
-    uint64_t version = 0;
-    bool was_put_right = false;
-};
-
-uint64_t complain(const std::string& /*message*/) {
-    return 0;
-}
-
-void put_right(Data& data) {
-    data.was_put_right = true;
-}
-
-/// The example of docs/shared-semaphore.md.
-uint64_t example(void* memory, size_t memory_bytes, Data& data) {
-    // One process makes it, before anybody else uses the memory (here a mapped memfd).
-    auto made = SharedRwSemaphore::create(memory, memory_bytes, 16);
-    if (!made) return complain(made.error().message);
-
-    // Every process opens it where it has mapped the memory; every thread attaches.
-    auto semaphore = SharedRwSemaphore::open(memory, memory_bytes);
-    auto holder = semaphore->attach();
-    if (!holder) return complain(holder.error().message);
-
-    {
-        std::unique_lock lock(*holder);
-        if (holder->inconsistent()) {  // a writer died before he was done
-            put_right(data);
-            holder->make_consistent();
-        }
-        data.version += 1;
-    }
-    std::shared_lock lock(*holder);
-    return data.version;
-}
-
-TEST(SharedRwSemaphore, DoesWhatTheExampleShows) {
-    Room room;
-    Data data;
-    EXPECT_EQ(example(room.bytes.data(), room.bytes.size(), data), 1U);
-    EXPECT_FALSE(data.was_put_right);
-    EXPECT_EQ(example(room.bytes.data(), 64, data), 0U);
 }
 
 TEST_F(SharedRwSemaphoreTest, AdmitsWhatGoesTogether) {
@@ -673,6 +630,34 @@ TEST_F(SharedRwDeathTest, WhoDiesInsideTheGuardIsReplacedAndHisWorkIsFinished) {
     EXPECT_FALSE(semaphore_.inconsistent());
     EXPECT_EQ(semaphore_.slot(0).owner, 0U);
     next.unlock();
+}
+
+TEST_F(SharedRwDeathTest, WhoIsStoppedInsideHoldsUpNoTryAndATimedLockUntilHeGoesOn) {
+    Holder stopped = attach(1);
+    Holder timed = attach(2);
+    stopped.lock();
+    std::atomic<bool> has_returned = false;
+    std::thread waits([&] {
+        EXPECT_FALSE(timed.try_lock_for(std::chrono::hours(1)));
+        has_returned = true;
+    });
+    until([&] { return semaphore_.slot(1).state == SlotState::waiting_exclusive; });
+    // Between two looks of the waiter, who has the guard for a moment.
+    until([&] {
+        uint32_t seen = header().guard;
+        return (seen & 0x7ff) == 0 && header().guard.compare_exchange_strong(seen, seen | 1);
+    });
+    Holder late = attach(3);
+    EXPECT_FALSE(late.try_lock_shared());
+    EXPECT_FALSE(late.try_lock_shared_for(milliseconds(2)));
+    ToyProcesses::is_told[2] = true;
+    EXPECT_FALSE(late.try_lock_shared_for(milliseconds(20)));
+    EXPECT_FALSE(has_returned) << "then the bound is better than it says";
+    EXPECT_EQ(semaphore_.recoveries(), 0U) << "whoever is stopped has not died";
+    header().guard = header().guard & ~0x7ffU;
+    waits.join();
+    EXPECT_EQ(semaphore_.slot(1).state, SlotState::idle);
+    stopped.unlock();
 }
 
 TEST_F(SharedRwDeathTest, AWriterThatDiesInsideBeforeHeHasLetGoIsAWriterThatDied) {

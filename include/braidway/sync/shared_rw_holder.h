@@ -25,7 +25,10 @@ namespace braidway::sync {
 ///          (it looks every 100 ms, and waits 10 ms at a time for the guard), on a machine that
 ///          lets it run. A try takes at most 10 ms more than usual, when somebody died or was
 ///          stopped inside the guard. A timed lock that fails has looked for the dead; a try has
-///          not: those who only try call release_dead().
+///          not: those who only try call release_dead(). While a living process is stopped inside
+///          the guard nothing is bounded but a try, and a timed lock that has not begun to wait
+///          for its turn: one that has, and unlocking, must get inside, and return only when the
+///          stopped one goes on or dies.
 /// Errors:  unlocking what this holder does not hold, or locking what it does, ends the process
 ///          with a line that says so. When a supervisor has released the slot of a living process,
 ///          try and timed functions are false for ever, unlocking does nothing, and functions that

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The process-shared reader/writer semaphore's inside: the guard, which survives the death of its
 // owner, and what is done under it.
+// Long because: all that changes the table, and what each change may leave undone, is one idea.
 #pragma once
 
 #include <cstddef>
