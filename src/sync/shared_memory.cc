@@ -130,7 +130,7 @@ SharedMemory::SharedMemory(SharedMemory&& other) noexcept
 
 SharedMemory& SharedMemory::operator=(SharedMemory&& other) noexcept {
     if (this == &other) return *this;
-    end();
+    { const SharedMemory ended = std::move(*this); }
     mapped_ = std::exchange(other.mapped_, {});
     bytes_ = std::exchange(other.bytes_, {});
     window_ = std::move(other.window_);
@@ -139,10 +139,6 @@ SharedMemory& SharedMemory::operator=(SharedMemory&& other) noexcept {
 }
 
 SharedMemory::~SharedMemory() {
-    end();
-}
-
-void SharedMemory::end() noexcept {
     if (fd_ >= 0) close(fd_);
     if (mapped_.empty()) return;
     // The window ends before its addresses may be given to something else.

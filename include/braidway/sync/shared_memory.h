@@ -46,8 +46,6 @@ class SharedMemory {
     SharedMemory(std::span<std::byte> mapped, size_t size_bytes, UserWindow window)
         : mapped_(mapped), bytes_(mapped.first(size_bytes)), window_(std::move(window)) {}
 
-    void end() noexcept;
-
     std::span<std::byte> mapped_;  ///< `bytes_` and the rest of its last page.
     std::span<std::byte> bytes_;
     UserWindow window_;
