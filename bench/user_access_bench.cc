@@ -4,7 +4,7 @@
 //
 // `./dev bench user-access` builds and runs it. All ways are measured in turns, several times; the
 // figures are the least and the median of the repeats, the ratios are medians of the ratios of one
-// turn each, because the machine may get slower between turns.
+// turn each, because the machine may get slower between turns. Targets are held against medians.
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -14,11 +14,14 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <cstdio>
 #include <cstring>
 #include <string_view>
 #include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -271,31 +274,103 @@ void print(const std::vector<Group>& measured) {
 }
 
 const char* verdict(bool holds) {
-    return holds ? "holds" : "FAILS";
+    return holds ? "holds" : "MISSED";
 }
 
-}  // namespace
-
-int main() {
-    constexpr size_t turns = 25;
-    const Memory memory;
-    const auto window = UserWindow::add({memory.data, (pages + 1) * page});
-    CHECK(window.has_value(), "a window can be opened");
-    fmt::print("{} turns; {} KiB of a memfd, hot\n", turns, pages * page / 1024);
-    std::vector<Group> measured = groups();
-    measure(memory, measured, turns);
-    print(measured);
-
+void print_targets(const std::vector<Group>& measured) {
     const double load = ratio_of(measured[0], 1);
     const double copy = std::max(ratio_of(measured[2], 1), ratio_of(measured[3], 1));
-    // Other work on the machine only ever adds to a time, so the least is what it costs.
-    const double failed_us = std::ranges::min(measured[6].ways[1].ns) / 1000;
-    const double failed_copy_us = std::ranges::min(measured[6].ways[2].ns) / 1000;
+    const Way& failed = measured[6].ways[1];
+    const double failed_us = median(failed.ns) / 1000;
     fmt::print(
         "\ntarget: 8-byte load at most 1.10x plain: {} ({:.2f}; {:.2f} where loads overlap)\n",
         verdict(load <= 1.1), load, ratio_of(measured[1], 1));
     fmt::print("target: 4 KiB copy at most 1.15x memcpy: {} ({:.2f})\n", verdict(copy <= 1.15),
                copy);
-    fmt::print("target: failed access at most 3 us: {} ({:.2f} us; {:.2f} us within a copy)\n",
-               verdict(failed_us <= 3), failed_us, failed_copy_us);
+    fmt::print(
+        "target: failed access at most 3 us: {} (median {:.2f} us, least {:.2f} us; within a copy "
+        "median {:.2f} us)\n",
+        verdict(failed_us <= 3), failed_us, std::ranges::min(failed.ns) / 1000,
+        median(measured[6].ways[2].ns) / 1000);
+}
+
+bool write_json(const std::vector<Group>& measured, const char* path) {
+    std::FILE* const file = std::fopen(path, "w");
+    if (file == nullptr) return false;
+    fmt::print(file, "{{\"schema_version\": 1, \"unit\": \"ns\",\n \"groups\": [");
+    for (const Group& group : measured) {
+        fmt::print(file, "{}\n  {{\"title\": \"{}\", \"ways\": [",
+                   &group == measured.data() ? "" : ",", group.title);
+        for (const Way& way : group.ways)
+            fmt::print(file,
+                       "{}\n   {{\"name\": \"{}\", \"median\": {:.3f}, \"least\": {:.3f}, "
+                       "\"all\": [{:.3f}]}}",
+                       &way == group.ways.data() ? "" : ",", way.name, median(way.ns),
+                       std::ranges::min(way.ns), fmt::join(way.ns, ", "));
+        fmt::print(file, "]}}");
+    }
+    fmt::print(file, "\n]}}\n");
+    return std::fclose(file) == 0;
+}
+
+constexpr const char* usage =
+    "Usage: user_access_bench [--quick] [--turns N] [--json FILE]\n"
+    "  --quick      2 turns, a hundredth of the work in each: does it run at all?\n"
+    "  --turns N    how often every way is measured (default: 25)\n"
+    "  --json FILE  writes every sample, too\n";
+
+struct Settings {
+    size_t turns = 25;
+    size_t divisor = 1;  ///< Of the work in each turn.
+    const char* json = nullptr;
+};
+
+bool read_settings(int argc, char** argv, Settings& settings) {
+    for (int at = 1; at < argc; ++at) {
+        const std::string_view word = argv[at];
+        const bool has_next = at + 1 < argc;
+        if (word == "--quick") {
+            settings.turns = 2;
+            settings.divisor = 100;
+        } else if (word == "--turns" && has_next) {
+            const std::string_view number = argv[++at];
+            const auto [end, error] =
+                std::from_chars(number.data(), number.data() + number.size(), settings.turns);
+            if (error != std::errc{} || end != number.data() + number.size()) return false;
+        } else if (word == "--json" && has_next) {
+            settings.json = argv[++at];
+        } else {
+            return false;
+        }
+    }
+    return settings.turns > 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    Settings settings;
+    if (!read_settings(argc, argv, settings)) {
+        fmt::print(stderr, "{}", usage);
+        return 2;
+    }
+    const Memory memory;
+    const auto window = UserWindow::add({memory.data, (pages + 1) * page});
+    CHECK(window.has_value(), "a window can be opened");
+    fmt::print("{} turns; {} KiB of a memfd, hot\n", settings.turns, pages * page / 1024);
+    std::vector<Group> measured = groups();
+    for (Group& group : measured)
+        for (Way& way : group.ways) way.count /= settings.divisor;
+    measure(memory, measured, settings.turns);
+    print(measured);
+    if (settings.divisor == 1) {
+        print_targets(measured);
+    } else {
+        fmt::print("\n--quick says nothing about the targets\n");
+    }
+    if (settings.json != nullptr && !write_json(measured, settings.json)) {
+        fmt::print(stderr, "cannot write {}\n", settings.json);
+        return 1;
+    }
+    return 0;
 }
