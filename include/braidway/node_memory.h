@@ -33,9 +33,9 @@ enum {
 /* How a run ended. */
 enum {
     NODE_MEMORY_DONE = 0,
-    NODE_MEMORY_USAGE = 2,   /* a bad option or value; nothing was done */
-    NODE_MEMORY_SHORT = 3,   /* less than asked; the report says why */
-    NODE_MEMORY_REFUSED = 4  /* by safety, or for want of privilege or consent */
+    NODE_MEMORY_USAGE = 2,  /* a bad option or value; nothing was done */
+    NODE_MEMORY_SHORT = 3,  /* less than asked; the report says why */
+    NODE_MEMORY_REFUSED = 4 /* by safety, or for want of privilege or consent */
 };
 
 /*
@@ -55,7 +55,8 @@ long free_node_memory(long node, long pages, long what);
 typedef struct node_memory_options node_memory_options;
 typedef struct node_memory_report node_memory_report;
 
-/* NULL with errno ENOMEM when memory is short. Free it with node_memory_options_free (which takes NULL). */
+/* NULL with errno ENOMEM when memory is short. Free it with node_memory_options_free (which takes
+ * NULL). */
 node_memory_options* node_memory_options_new(void);
 void node_memory_options_free(node_memory_options* options);
 
@@ -89,8 +90,8 @@ void node_memory_options_cancel(node_memory_options* options);
 /*
  * Runs. Returns NODE_MEMORY_*; `*report` gets a report unless the answer is NODE_MEMORY_USAGE
  * (then NULL, and node_memory_options_error() says why) or this process ran out of memory (NULL,
- * NODE_MEMORY_REFUSED and errno ENOMEM). Free it with node_memory_report_free. `report` may be NULL.
- * The options may be used for another run afterwards. "strict" means nothing here: the answer
+ * NODE_MEMORY_REFUSED and errno ENOMEM). Free it with node_memory_report_free. `report` may be
+ * NULL. The options may be used for another run afterwards. "strict" means nothing here: the answer
  * always tells whether less was freed.
  */
 int node_memory_run(node_memory_options* options, node_memory_report** report);
@@ -119,9 +120,9 @@ enum {
 
 size_t node_memory_report_nodes(const node_memory_report* report);
 /*
- * Of the node at `index` (0 ...), or of all nodes together with index SIZE_MAX; the nodes are worked
- * on at once, so NANOSECONDS is then the length of the run. An unknown index or value, and NODE of
- * all: 0.
+ * Of the node at `index` (0 ...), or of all nodes together with index SIZE_MAX; the nodes are
+ * worked on at once, so NANOSECONDS is then the length of the run. An unknown index or value, and
+ * NODE of all: 0.
  */
 int64_t node_memory_report_value(const node_memory_report* report, size_t index, int value);
 /*
@@ -170,8 +171,8 @@ class Report {
     /// Runs, or with `dry` makes the plan only.
     static Report of(Options& options, bool dry = false) {
         node_memory_report* made = nullptr;
-        const int outcome = dry ? node_memory_plan(options.get(), &made)
-                                : node_memory_run(options.get(), &made);
+        const int outcome =
+            dry ? node_memory_plan(options.get(), &made) : node_memory_run(options.get(), &made);
         return Report(outcome, made);
     }
     int outcome() const { return outcome_; }  ///< NODE_MEMORY_DONE, ...

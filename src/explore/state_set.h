@@ -45,7 +45,8 @@ class StateSet {
     size_t size() const { return size_; }
 
   private:
-    /// The key's, or the free one where it would be. Into no key is nothing mixed: that one is free.
+    /// The key's, or the free one where it would be. Into no key is nothing mixed: that one is
+    /// free.
     StateKey& cell_of(const StateKey& key) {
         const size_t mask = cells_.size() - 1;
         size_t at = key.low & mask;

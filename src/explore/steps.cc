@@ -115,6 +115,8 @@ void Execution::step_alone(Operation& operation) {
         end_run(Finding::endless, "more steps than steps_max in finally()");
         stop();
     }
+    const bool is_lock = operation.kind == StepKind::mutex_lock;
+    if (is_lock && read_word(operation.address, operation.size_bytes) != 0) fail(nobody_left);
     if (operation.kind != StepKind::futex_sleep) {
         perform_alone(operation);
         return;

@@ -4,6 +4,7 @@
 #include "braidway/sync/deadline.h"
 #include "braidway/sync/fault_in.h"
 #include "braidway/sync/futex.h"
+#include "braidway/sync/inner_mutex.h"
 #include "braidway/sync/may_sleep.h"
 #include "braidway/sync/mutex.h"
 #include "braidway/sync/policy.h"

@@ -77,7 +77,7 @@ bool has_mutexes(Flavour flavour) {
 
 bool has_everything(Flavour flavour) {
     return flavour == Flavour::everything || flavour == Flavour::and_more ||
-           flavour == Flavour::mutexes_and_all;
+           flavour >= Flavour::mutexes_and_all;
 }
 
 /// Half of the commands of such a program are locks and unlocks.
@@ -197,194 +197,207 @@ uint64_t run_command(const Command& command, Words& shared) {
         case Command::Kind::exchange_spin:
             for (uint64_t turn = 0;; ++turn) {
                 if (word.exchange(1) == command.value) return turn;
+                Policy::spin_wait();
             }
+        case Command::Kind::lock:
+            shared.mutexes[command.word].lock();
+            return 0;
+        case Command::Kind::unlock:
+            shared.mutexes[command.word].unlock();
             return 0;
     }
+    return 0;
+}
 
-    struct Seen {
-        uint64_t executions = 0;
-        uint64_t blocked = 0;
-        std::set<Finding> findings;
-        std::map<std::string, uint64_t> ends;        ///< What threads saw, the words, the finding.
-        std::map<uint64_t, std::string> signatures;  ///< With an execution of each class.
-        bool is_complete = false;
-    };
+struct Seen {
+    uint64_t executions = 0;
+    uint64_t blocked = 0;
+    std::set<Finding> findings;
+    std::map<std::string, uint64_t> ends;        ///< What threads saw, the words, the finding.
+    std::map<uint64_t, std::string> signatures;  ///< With an execution of each class.
+    bool is_complete = false;
+};
 
-    /// Of one thread, in memory that belongs to the state of the program.
-    using Log = std::array<char, 8>;
+/// Of one thread, in memory that belongs to the state of the program.
+using Log = std::array<char, 8>;
 
-    /// With nothing for `reduction`: by states.
-    Seen explore_program(Program program, std::optional<SourceDpor::Reduction> reduction,
-                         uint64_t executions_max) {
-        if (!reduction) program.options.method = Method::states;
-        Seen seen;
-        std::string log;
-        Words* words = nullptr;
-        const std::function<void(World&)> setup = [&](World& world) {
-            words = &world.share<Words>("words");
-            log.clear();
-            auto& logs = world.share<std::array<Log, 3>>("log");
-            for (Log& line : logs) line.fill('.');
-            for (size_t i = 0; i < program.threads.size(); ++i) {
-                auto body = [&program, &line = logs[i], &shared = *words, i] {
-                    size_t at = 0;
-                    std::array<bool, 2> held{};
-                    for (const Command& command : program.threads[i]) {
-                        // Whoever does not hold a mutex gives none back.
-                        bool& holds = held[command.word];
-                        if (command.kind == Command::Kind::unlock && !holds) continue;
-                        line[at++] = static_cast<char>('0' + run_command(command, shared));
-                        if (command.kind == Command::Kind::lock) holds = true;
-                        if (command.kind == Command::Kind::unlock) holds = false;
-                    }
-                };
-                if (program.processes[i] != 0) {
-                    world.killable_thread("t", program.processes[i], body);
-                } else {
-                    world.thread("t", body);
-                }
-            }
-            // Before the words are gone.
-            struct AtEnd {
-                std::string* log;
-                Words* words;
-                std::array<Log, 3>* logs;
-                ~AtEnd() {
-                    for (const Log& line : *logs) log->append(line.data(), line.size());
-                    *log += '|' + std::to_string(words->words[0].load()) + ',' +
-                            std::to_string(words->words[1].load());
-                }
+void run_thread(const std::vector<Command>& thread, Words& shared, Log& line) {
+    size_t at = 0;
+    std::array<bool, 2> held{};
+    for (const Command& command : thread) {
+        // Whoever does not hold a mutex gives none back.
+        bool& holds = held[command.word];
+        if (command.kind == Command::Kind::unlock && !holds) continue;
+        line[at++] = static_cast<char>('0' + run_command(command, shared));
+        if (command.kind == Command::Kind::lock) holds = true;
+        if (command.kind == Command::Kind::unlock) holds = false;
+    }
+}
+
+/// Writes the end of an execution down, before its words are gone.
+struct AtEnd {
+    std::string* log;
+    Words* words;
+    std::array<Log, 3>* logs;
+    ~AtEnd() {
+        for (const Log& line : *logs) log->append(line.data(), line.size());
+        *log += '|' + std::to_string(words->words[0].load()) + ',' +
+                std::to_string(words->words[1].load());
+    }
+};
+
+/// With nothing for `reduction`: by states.
+Seen explore_program(Program program, std::optional<SourceDpor::Reduction> reduction,
+                     uint64_t executions_max) {
+    if (!reduction) program.options.method = Method::states;
+    Seen seen;
+    std::string log;
+    Words* words = nullptr;
+    const std::function<void(World&)> setup = [&](World& world) {
+        words = &world.share<Words>("words");
+        log.clear();
+        auto& logs = world.share<std::array<Log, 3>>("log");
+        for (Log& line : logs) line.fill('.');
+        for (size_t i = 0; i < program.threads.size(); ++i) {
+            auto body = [&thread = program.threads[i], &line = logs[i], &shared = *words] {
+                run_thread(thread, shared, line);
             };
-            world.share<AtEnd>("end", &log, words, &logs);
-        };
-        Execution execution(program.options, setup);
-        if (reduction) execution.play_endgames();
-        Runner runner(program.options, setup);
-        std::unique_ptr<SourceDpor> races;
-        std::unique_ptr<Chooser> search;
-        const auto start_over = [&] {
-            seen = Seen{};
-            races = reduction ? std::make_unique<SourceDpor>(*reduction) : nullptr;
-            search = races == nullptr ? std::make_unique<StateSearch>() : nullptr;
-        };
-        const auto chooser = [&]() -> Chooser& {
-            if (races != nullptr) return *races;
-            return *search;
-        };
-        start_over();
-        do {
-            Finding finding = execution.run(chooser());
-            if (execution.wants_restart()) {
-                start_over();
-                finding = execution.run(chooser());
-            }
-            EXPECT_EQ(execution.message().find("again the same way"), std::string::npos);
-            if (execution.was_cut_off()) {
-                ++seen.blocked;
+            if (program.processes[i] != 0) {
+                world.killable_thread("t", program.processes[i], body);
             } else {
-                ++seen.executions;
-                seen.findings.insert(finding);
-                ++seen.ends[log + ' ' + std::to_string(static_cast<int>(finding))];
-                seen.signatures.emplace(races == nullptr ? 0 : races->signature(),
-                                        replay_text(execution.decisions()));
+                world.thread("t", body);
             }
-            // Whatever was run can be run again.
-            if (!execution.was_cut_off() && seen.executions % 16 == 1) {
-                const std::string log_before = log;
-                const Outcome again = runner.run_once(execution.decisions(), false);
-                EXPECT_EQ(again.misfit, -1) << replay_text(execution.decisions());
-                EXPECT_EQ(again.finding, finding) << replay_text(execution.decisions());
-                EXPECT_EQ(log, log_before) << replay_text(execution.decisions());
-            }
-            if (seen.executions + seen.blocked >= executions_max) return seen;
-        } while (chooser().next());
-        seen.is_complete = true;
-        return seen;
-    }
-
-    void compare_with_all_interleavings(Flavour flavour, uint64_t seeds) {
-#if defined(__SANITIZE_THREAD__)
-        seeds /= 10;  // Each switch of fibers takes a hundred times as long.
-#endif
-        uint64_t compared = 0;
-        uint64_t skipped = 0;
-        uint64_t failed = 0;
-        uint64_t naive_executions = 0;
-        uint64_t executions = 0;
-        uint64_t blocked = 0;
-        uint64_t state_executions = 0;
-        for (uint64_t seed = 1; seed <= seeds; ++seed) {
-            const Program program = random_program(seed, flavour);
-            SCOPED_TRACE("seed " + std::to_string(seed) + ": " + text_of(program));
-            const Seen naive = explore_program(program, SourceDpor::Reduction::none, 50'000);
-            if (!naive.is_complete) {
-                ++skipped;
-                continue;
-            }
-            ++compared;
-            const Seen reduced = explore_program(program, SourceDpor::Reduction::races, 60'000);
-            naive_executions += naive.executions;
-            executions += reduced.executions;
-            blocked += reduced.blocked;
-            ASSERT_TRUE(reduced.is_complete);
-            ASSERT_EQ(naive.findings, reduced.findings);
-            // Under sanitizers that takes as long as all interleavings, so only some.
-            const Seen by_states = states_differ_for_ever() && seed % 8 != 0
-                                       ? naive
-                                       : explore_program(program, std::nullopt, 60'000);
-            state_executions += by_states.executions + by_states.blocked;
-            ASSERT_TRUE(by_states.is_complete);
-            ASSERT_EQ(naive.findings, by_states.findings);
-            for (const auto& [end, count] : naive.ends)
-                ASSERT_TRUE(by_states.ends.contains(end)) << "not found by states: " << end;
-            ASSERT_EQ(by_states.ends.size(), naive.ends.size());
-            // Kills beyond a deadlock are not all looked at: the program has failed.
-            if (program.options.kills_max > 0 && naive.findings != std::set{Finding::nothing}) {
-                ++failed;
-                continue;
-            }
-            for (const auto& [end, count] : naive.ends)
-                ASSERT_TRUE(reduced.ends.contains(end)) << "not found: " << end;
-            ASSERT_EQ(reduced.ends.size(), naive.ends.size());
-            for (const auto& [signature, replay] : naive.signatures)
-                ASSERT_TRUE(reduced.signatures.contains(signature)) << "not found: " << replay;
-            ASSERT_EQ(reduced.executions, naive.signatures.size()) << "one per class";
-            ASSERT_EQ(naive.blocked, 0u);
         }
-        std::printf(
-            "%lu compared (%lu by findings), %lu too large; %lu interleavings, %lu classes, "
-            "%lu cut off; %lu executions by states\n",
-            compared, failed, skipped, naive_executions, executions, blocked, state_executions);
-        EXPECT_GT(compared, seeds * 3 / 4);
-    }
+        world.share<AtEnd>("end", &log, words, &logs);
+    };
+    Execution execution(program.options, setup);
+    if (reduction) execution.play_endgames();
+    Runner runner(program.options, setup);
+    std::unique_ptr<SourceDpor> races;
+    std::unique_ptr<Chooser> search;
+    const auto start_over = [&] {
+        seen = Seen{};
+        races = reduction ? std::make_unique<SourceDpor>(*reduction) : nullptr;
+        search = races == nullptr ? std::make_unique<StateSearch>() : nullptr;
+    };
+    const auto chooser = [&]() -> Chooser& {
+        if (races != nullptr) return *races;
+        return *search;
+    };
+    start_over();
+    do {
+        Finding finding = execution.run(chooser());
+        if (execution.wants_restart()) {
+            start_over();
+            finding = execution.run(chooser());
+        }
+        EXPECT_EQ(execution.message().find("again the same way"), std::string::npos);
+        if (execution.was_cut_off()) {
+            ++seen.blocked;
+        } else {
+            ++seen.executions;
+            seen.findings.insert(finding);
+            ++seen.ends[log + ' ' + std::to_string(static_cast<int>(finding))];
+            seen.signatures.emplace(races == nullptr ? 0 : races->signature(),
+                                    replay_text(execution.decisions()));
+        }
+        // Whatever was run can be run again.
+        if (!execution.was_cut_off() && seen.executions % 16 == 1) {
+            const std::string log_before = log;
+            const Outcome again = runner.run_once(execution.decisions(), false);
+            EXPECT_EQ(again.misfit, -1) << replay_text(execution.decisions());
+            EXPECT_EQ(again.finding, finding) << replay_text(execution.decisions());
+            EXPECT_EQ(log, log_before) << replay_text(execution.decisions());
+        }
+        if (seen.executions + seen.blocked >= executions_max) return seen;
+    } while (chooser().next());
+    seen.is_complete = true;
+    return seen;
+}
 
-    TEST(SourceDpor, FindsEachClassOfInterleavingsOfWordsOnce) {
-        compare_with_all_interleavings(Flavour::words, 600);
+void compare_with_all_interleavings(Flavour flavour, uint64_t seeds) {
+#if defined(__SANITIZE_THREAD__)
+    seeds /= 10;  // Each switch of fibers takes a hundred times as long.
+#endif
+    uint64_t compared = 0;
+    uint64_t skipped = 0;
+    uint64_t failed = 0;
+    uint64_t naive_executions = 0;
+    uint64_t executions = 0;
+    uint64_t blocked = 0;
+    uint64_t state_executions = 0;
+    for (uint64_t seed = 1; seed <= seeds; ++seed) {
+        const Program program = random_program(seed, flavour);
+        SCOPED_TRACE("seed " + std::to_string(seed) + ": " + text_of(program));
+        const Seen naive = explore_program(program, SourceDpor::Reduction::none, 50'000);
+        if (!naive.is_complete) {
+            ++skipped;
+            continue;
+        }
+        ++compared;
+        const Seen reduced = explore_program(program, SourceDpor::Reduction::races, 60'000);
+        naive_executions += naive.executions;
+        executions += reduced.executions;
+        blocked += reduced.blocked;
+        ASSERT_TRUE(reduced.is_complete);
+        ASSERT_EQ(naive.findings, reduced.findings);
+        // Under sanitizers that takes as long as all interleavings, so only some.
+        const Seen by_states = states_differ_for_ever() && seed % 8 != 0
+                                   ? naive
+                                   : explore_program(program, std::nullopt, 60'000);
+        state_executions += by_states.executions + by_states.blocked;
+        ASSERT_TRUE(by_states.is_complete);
+        ASSERT_EQ(naive.findings, by_states.findings);
+        for (const auto& [end, count] : naive.ends)
+            ASSERT_TRUE(by_states.ends.contains(end)) << "not found by states: " << end;
+        ASSERT_EQ(by_states.ends.size(), naive.ends.size());
+        // Kills beyond a deadlock are not all looked at: the program has failed.
+        if (program.options.kills_max > 0 && naive.findings != std::set{Finding::nothing}) {
+            ++failed;
+            continue;
+        }
+        for (const auto& [end, count] : naive.ends)
+            ASSERT_TRUE(reduced.ends.contains(end)) << "not found: " << end;
+        ASSERT_EQ(reduced.ends.size(), naive.ends.size());
+        for (const auto& [signature, replay] : naive.signatures)
+            ASSERT_TRUE(reduced.signatures.contains(signature)) << "not found: " << replay;
+        ASSERT_EQ(reduced.executions, naive.signatures.size()) << "one per class";
+        ASSERT_EQ(naive.blocked, 0u);
     }
+    std::printf(
+        "%lu compared (%lu by findings), %lu too large; %lu interleavings, %lu classes, "
+        "%lu cut off; %lu executions by states\n",
+        compared, failed, skipped, naive_executions, executions, blocked, state_executions);
+    EXPECT_GT(compared, seeds * 3 / 4);
+}
 
-    TEST(SourceDpor, FindsEachClassOfInterleavingsWithStoreBuffersOnce) {
-        compare_with_all_interleavings(Flavour::store_buffers, 600);
-    }
+TEST(SourceDpor, FindsEachClassOfInterleavingsOfWordsOnce) {
+    compare_with_all_interleavings(Flavour::words, 600);
+}
 
-    TEST(SourceDpor, FindsEachClassOfInterleavingsOfFutexesOnce) {
-        compare_with_all_interleavings(Flavour::futexes, 600);
-    }
+TEST(SourceDpor, FindsEachClassOfInterleavingsWithStoreBuffersOnce) {
+    compare_with_all_interleavings(Flavour::store_buffers, 600);
+}
 
-    TEST(SourceDpor, FindsEachClassWithKillsRestsAndSpuriousReturnsOnce) {
-        compare_with_all_interleavings(Flavour::everything, 400);
-    }
+TEST(SourceDpor, FindsEachClassOfInterleavingsOfFutexesOnce) {
+    compare_with_all_interleavings(Flavour::futexes, 600);
+}
 
-    TEST(SourceDpor, FindsEachClassOfInterleavingsOfMutexesOnce) {
-        compare_with_all_interleavings(Flavour::mutexes, 2000);
-    }
+TEST(SourceDpor, FindsEachClassWithKillsRestsAndSpuriousReturnsOnce) {
+    compare_with_all_interleavings(Flavour::everything, 400);
+}
 
-    TEST(SourceDpor, FindsEachClassOfInterleavingsOfMutexesBesideAllElseOnce) {
-        compare_with_all_interleavings(Flavour::mutexes_and_all, 600);
-    }
+TEST(SourceDpor, FindsEachClassWithSpinsOnExchangesAndFencesOnce) {
+    compare_with_all_interleavings(Flavour::and_more, 600);
+}
 
-    TEST(SourceDpor, FindsEachClassWithSpinsOnExchangesAndFencesOnce) {
-        compare_with_all_interleavings(Flavour::and_more, 600);
-    }
+TEST(SourceDpor, FindsEachClassOfInterleavingsOfMutexesOnce) {
+    compare_with_all_interleavings(Flavour::mutexes, 2000);
+}
+
+TEST(SourceDpor, FindsEachClassOfInterleavingsOfMutexesBesideAllElseOnce) {
+    compare_with_all_interleavings(Flavour::mutexes_and_all, 600);
+}
 
 }  // namespace
 }  // namespace braidway::explore

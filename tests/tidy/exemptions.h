@@ -85,6 +85,8 @@ inline constexpr std::array untested{
               "tests/explore/dpor_test.cc runs random ones, execution_test.cc each kind"},
     Exemption{"include/braidway/explore/policy.h",
               "tests/explore/mutex_explore_test.cc and execution_test.cc run locks over it"},
+    Exemption{"include/braidway/explore/proven_mutex.h",
+              "tests/explore/dpor_test.cc runs random programs of them"},
     Exemption{"include/braidway/sync/shared_rw_holder.h",
               "tests/sync/shared_rw_semaphore_test.cc: what users see of the semaphore"},
     Exemption{"include/braidway/sync/shared_rw_layout.h",

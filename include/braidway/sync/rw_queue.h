@@ -21,7 +21,7 @@
 #include <atomic>
 #include <cstdint>
 
-#include "braidway/sync/mutex.h"
+#include "braidway/sync/inner_mutex.h"
 #include "braidway/sync/policy.h"
 #include "braidway/sync/rw_word.h"
 
@@ -45,24 +45,6 @@ struct RwWaiter {
     bool queued = false;
     bool near = false;  ///< Only the head was ahead when it came.
     typename Policy::FutexWord turn = behind;
-};
-
-/// The same policy, unwatched: the lock of the queue is nobody's business.
-template <typename Policy>
-struct Unobserved : Policy {
-    static void observe(LockEvent /*event*/, LockMode /*mode*/, const void* /*lock*/) noexcept {}
-};
-
-/// The lock inside a lock, of 4 bytes: BasicMutex, but where a policy brings one of its own along
-/// as a member InnerMutex (explore::ProvenMutexPolicy).
-template <typename Policy>
-struct InnerMutexOf {
-    using Type = BasicMutex<Unobserved<Policy>>;
-};
-template <typename Policy>
-    requires requires { typename Policy::InnerMutex; }
-struct InnerMutexOf<Policy> {
-    using Type = typename Policy::InnerMutex;
 };
 
 /// What BasicRwSemaphore does, without telling who watches. See there.
