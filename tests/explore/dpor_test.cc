@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Long because: one kind of random program, run in two ways, in all its flavours.
 #include "explore/dpor.h"
 
 #include <gtest/gtest.h>
