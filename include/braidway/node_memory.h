@@ -21,6 +21,8 @@
 extern "C" {
 #endif
 
+/* NOLINTBEGIN(readability-identifier-naming): C names its own way. */
+
 /* What to free: a mask. */
 enum {
     NODE_MEMORY_PAGE_CACHE = 1,        /* clean, not mapped by any process */
@@ -135,6 +137,8 @@ const char* node_memory_report_json(const node_memory_report* report);
 
 /* "0.1.0" of the library that is loaded. */
 const char* node_memory_version(void);
+
+/* NOLINTEND(readability-identifier-naming) */
 
 #ifdef __cplusplus
 } /* extern "C" */

@@ -8,8 +8,8 @@ namespace braidway::explore {
 namespace {
 
 /// Looks also at what lies between the objects of a stack, which ASan forbids.
-[[gnu::no_sanitize("address")]] void mix_memory(StateKey& key, const void* begin,
-                                                size_t size_bytes) {
+__attribute__((no_sanitize("address"))) void mix_memory(StateKey& key, const void* begin,
+                                                        size_t size_bytes) {
     const auto* const words = static_cast<const uint64_t*>(begin);
     // Four at a time: each chain of multiplications waits for itself only.
     StateKey lanes[4];
