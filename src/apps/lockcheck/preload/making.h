@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a lock came to be, found out when it is first seen: by that it gets its class.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "apps/lockcheck/preload/runtime.h"
+#include "lockdep/lock.h"
+
+namespace braidway::lockcheck {
+
+/// Finds out what is known of the making of the object at `address`.
+///
+/// Call it in in_validator(). `initialised`: by a call (pthread_mutex_init, mtx_init, ...) that is
+/// on the stack now; otherwise the object is seen at its first use.
+///
+/// The class key follows these rules. A lock that is a part of something bigger (a struct on the
+/// heap or in static storage) belongs to its place in it: the init call's site, or, without one,
+/// the site and size of the allocation with the lock's offset. A lock that is an object on its own
+/// belongs to who made it: several frames of the initialisation's stack, so that a wrapper around
+/// pthread_mutex_init() does not make one class of all its users' locks. Static objects on their
+/// own, and objects of which nothing is known, are a class each (key 0).
+lockdep::Making making_of(ThreadState& self, const void* address, size_t bytes, bool initialised);
+
+/// For a lock that lives in this thread's own stack, after it was enlisted: remembers the frame
+/// that it lives in. Call it in in_validator().
+void watch_stack_lock(ThreadState& self, lockdep::Lock& lock);
+
+/// Is the frame that `lock` lives in still the one that it was? A load; for every use of a lock
+/// with place == stack by the thread that owns the stack. False: the lock is another one now.
+bool stack_lock_is_same(const lockdep::Lock& lock);
+
+/// Forgets the locks in frames of this thread's stack that were left. Call it when
+/// `stack_pointer > self.lowest_stack_lock` (the stack grows down).
+void forget_left_frames(ThreadState& self, uintptr_t stack_pointer);
+
+}  // namespace braidway::lockcheck

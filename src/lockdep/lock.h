@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the validator knows of one lock.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "lockdep/order_graph.h"
+#include "lockdep/words.h"
+
+namespace braidway::lockdep {
+
+/// Where an object lives.
+enum class Place : uint8_t {
+    unknown,
+    static_storage,  ///< Of the program or a library.
+    heap,            ///< In a block of the allocator.
+    stack,           ///< Of some thread.
+    mapped,          ///< In memory that was mapped otherwise.
+};
+
+/// What is known of the making of a lock, when it is first seen. Whoever enlists a lock finds this
+/// out; the validator decides by it what belongs together.
+struct Making {
+    /// Locks with one key are of one class. 0: nothing is known, and the object is its own class.
+    uint64_t class_key = 0;
+    Place place = Place::unknown;
+    /// A name for reports that outlives the lock, or nullptr: declared by the program, or a symbol.
+    const char* name = nullptr;
+    StackId stack = 0;           ///< Of the initialisation, or of the first use.
+    ThreadNumber thread = 0;     ///< Who made it.
+    bool initialised = false;    ///< By a call; otherwise first seen when it was used.
+    uint64_t block_bytes = 0;    ///< Of the heap block or the static object around it; 0 unknown.
+    uint64_t offset_bytes = 0;   ///< In it.
+    uint64_t block_made_at = 0;  ///< Return address of the allocation; 0 unknown.
+};
+
+/// One lock. Its memory belongs to the validator and stays; after the lock has gone it is used for
+/// another one with another id.
+struct Lock {
+    std::atomic<LockId> id = 0;  ///< 0: forgotten.
+    LockTraits traits;
+    std::atomic<const void*> address = nullptr;
+    NodeId class_node = 0;  ///< Of its class; for one without a class key, its own.
+    NodeId own_node = 0;    ///< Its own in the order within its class; 0 until it is needed.
+    uint32_t bytes = 0;     ///< Of the object at `address`.
+    uint64_t watch[2] =
+        {};  ///< For the one who enlists: a place on the stack and what stood there.
+    Making making;
+    Lock* next_in_bucket = nullptr;
+    Lock* next_in_page = nullptr;
+};
+
+}  // namespace braidway::lockdep

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// The lock validator: events in, findings out.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "lockdep/finding.h"
+#include "lockdep/lock.h"
+#include "lockdep/surroundings.h"
+#include "lockdep/thread.h"
+#include "lockdep/words.h"
+
+namespace braidway::lockdep {
+
+/// Finds deadlocks that did not happen, from the order in which threads take locks.
+///
+/// Whoever watches a program tells what its threads do; the validator tells Surroundings::found()
+/// what can go wrong, each thing once. Wherever a thread may block, it is told before.
+///
+///     Pending pending;
+///     if (!thread.wants_known(address, access, site, pending)) {
+///         Lock* lock = validator.find(address);
+///         if (lock == nullptr) lock = validator.enlist(address, bytes, traits, making);
+///         validator.wants(thread, *lock, access, site, pending);
+///     }
+///     ... take the lock ...
+///     if (taken) thread.acquired(pending);
+///     ...
+///     if (!thread.release_last(address)) validator.released(thread, address, ...);
+///     ... give it back ...
+///
+/// Shapes:  limits below; memory only from Surroundings::pages().
+/// Errors:  when a table is full the validator goes on with what it knows (full() says so).
+/// Threads: any. What changes the common tables takes one lock inside; a signal handler that
+///          interrupts its holder on the same thread must not call in (see Guard).
+class Validator {
+  public:
+    static constexpr uint32_t classes_max = 8'192;
+    static constexpr uint32_t chains_max = 65'536;
+
+    explicit Validator(Surroundings& surroundings);
+    Validator(const Validator&) = delete;
+    Validator& operator=(const Validator&) = delete;
+
+    // --- threads ---------------------------------------------------------------------------------
+
+    /// A thread is seen for the first time; `maker` made it, or 0. nullptr: no memory; the caller
+    /// does not watch it. What is returned stays valid for ever, also after thread_ended().
+    Thread* thread_started(ThreadNumber maker);
+
+    /// The thread ends now and will call nothing more: reports what it holds (exit_held) unless
+    /// `process_exits`. Its number stays known for joiners.
+    void thread_ended(Thread& thread, bool process_exits);
+
+    /// In the child of a fork: only `survivor` goes on. The caller had the validator's lock
+    /// (fork_begins()) and this gives it back.
+    void forked_in_child(Thread& survivor);
+    void fork_begins();  ///< Takes the validator's lock, so that a child finds the tables whole.
+    void forked_in_parent();
+
+    // --- locks -----------------------------------------------------------------------------------
+
+    /// The lock that lives at `address`, or nullptr. Takes no lock.
+    Lock* find(const void* address) const;
+
+    /// A lock that is not known yet, or a former one's memory made anew (that one is forgotten
+    /// first; reported as destroy_held when it is held). nullptr: the tables are full.
+    Lock* enlist(Thread& thread, const void* address, uint32_t bytes, LockTraits traits,
+                 const Making& making);
+
+    /// The lock at `address` is destroyed by a call; reports one that is held.
+    void destroyed(Thread& thread, const void* address);
+
+    /// Memory goes away: freed, unmapped, unloaded, a stack left. `quiet`: held locks in it are no
+    /// finding (the process exits, or a thread's stack goes with it).
+    void memory_gone(Thread& thread, const void* begin, const void* end, bool quiet);
+
+    /// Does any known lock live in this range? Takes no lock; may say true for no reason.
+    bool may_have_locks(const void* begin, const void* end) const;
+
+    // --- acquisitions ----------------------------------------------------------------------------
+
+    /// The thread is about to take `lock`: validates the chain, reports, fills `pending`. A lock
+    /// that it holds already: relock or recursive_read are reported here, before it blocks.
+    void wants(Thread& thread, Lock& lock, Access access, uintptr_t site, Pending& pending);
+
+    /// Gives back a lock that need not be the one taken last. False: the thread does not hold it,
+    /// and that has been reported (unlock_unheld).
+    bool released(Thread& thread, const void* address, uintptr_t site);
+
+    /// The thread, which waited for a condition, has been given `mutex` back without asking: as
+    /// wants() and acquired(), for the re-take inside a wait.
+    /// (Call released() for the mutex before the wait, retaken() after it.)
+    void retaken(Thread& thread, Lock& mutex, Access access, uintptr_t site);
+
+    /// Holding as `from` becomes holding as `to` without letting go (upgrade, downgrade). An
+    /// upgrade that may block is told by wants() before.
+    void converted(Thread& thread, const void* address, Hold to);
+
+    // --- conditions and joins --------------------------------------------------------------------
+
+    /// The thread waits at `condition` with `mutex`, which it has not given back yet.
+    void waits_on_condition(Thread& thread, Lock& condition, const Lock* mutex, Patience patience,
+                            uintptr_t site);
+    void notifies(Thread& thread, Lock& condition, uintptr_t site);
+
+    /// The thread waits for the end of `joined` (before it blocks), and has it (after).
+    void joins(Thread& thread, ThreadNumber joined, uintptr_t site);
+    void joined(Thread& thread, ThreadNumber joined);
+
+    // --- places and signals ----------------------------------------------------------------------
+
+    /// A place that may sleep, named by a literal: reports if the thread holds anything.
+    void may_sleep(Thread& thread, const char* where, uintptr_t site);
+
+    /// A handler of signal `number` starts and ends on this thread.
+    void handler_begins(Thread& thread, int number);
+    void handler_ends(Thread& thread);
+    /// Signals that the thread blocks now, bit n - 1 for signal n; and those of the process that
+    /// have a handler.
+    void signals_blocked(Thread& thread, uint64_t mask);
+    void signals_handled(uint64_t mask);
+
+    // --- deadlocks that have happened ------------------------------------------------------------
+
+    /// The thread blocks now, and no longer. Between the two, others see it in hung().
+    void blocks(Thread& thread, Lock& lock, Access access);
+    void blocks_joining(Thread& thread, ThreadNumber joined);
+    void unblocked(Thread& thread);
+
+    /// Is this thread, which blocks, part of a ring of threads that wait for each other without
+    /// end, or does it wait for what an ended thread left? Call it again after a while: what is
+    /// true twice with the same turns is a deadlock.
+    struct Hang {
+        uint64_t signature = 0;  ///< The same at two looks: nothing moved in between.
+        bool certain = false;
+    };
+    Hang hung(Thread& thread);
+    /// Reports the hang that hung() saw.
+    void report_hang(Thread& thread);
+
+    // --- reports ---------------------------------------------------------------------------------
+
+    std::span<const uintptr_t> stack(StackId id, std::span<uintptr_t> room) const;
+    void assume_writers(bool assume);
+    /// The process is exiting: nothing that is held is a finding from here on.
+    void process_exits();
+    /// A table is full: findings may be missed.
+    bool full() const;
+    size_t memory_bytes() const;
+
+    /// Takes the validator's lock for the calling thread, for one who must not be interrupted in it
+    /// (tests, fork).
+    class Guard;
+
+  private:
+    class State;
+    State* state_ = nullptr;
+};
+
+}  // namespace braidway::lockdep
