@@ -2,54 +2,16 @@
 // The order in which locks are taken, as a graph, and the rings in it that can deadlock.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <span>
 
 #include "lockdep/arena.h"
-#include "lockdep/words.h"
+#include "lockdep/node_order.h"
+#include "lockdep/ring_search.h"
+#include "lockdep/step.h"
+#include "lockdep/step_table.h"
 
 namespace braidway::lockdep {
-
-/// A node of the graph: a class of locks, or one lock. 0 is none.
-using NodeId = uint32_t;
-
-/// A lock that was held while a step was taken.
-struct Gate {
-    LockId lock = 0;
-    Hold hold = Hold::exclusive;
-};
-
-/// Who took a step, for the report; the graph only keeps it.
-struct Evidence {
-    ThreadNumber thread = 0;
-    LockId held_lock = 0;
-    LockId wanted_lock = 0;
-    StackId held_stack = 0;
-    StackId wanted_stack = 0;
-};
-
-/// "Who held `from` as `hold` wanted `to` as `want`, and held `gates` besides or among them."
-struct Step {
-    NodeId from = 0;
-    NodeId to = 0;
-    Hold hold = Hold::exclusive;
-    Want want = Want::write;
-    Evidence evidence;
-};
-
-/// Steps of which each wants what the next one holds, and the last what the first holds. Rings
-/// longer than steps_max are searched for and found, but only their first steps are kept.
-struct Ring {
-    static constexpr size_t steps_max = 16;
-
-    uint32_t length = 0;
-    std::array<Step, steps_max> steps;
-
-    std::span<const Step> kept() const {
-        return {steps.data(), length < steps_max ? length : steps_max};
-    }
-};
 
 /// The lock order graph.
 ///
@@ -65,6 +27,11 @@ struct Ring {
 /// Between two nodes several *ways* are kept, up to ways_max: one that demands less (fewer gates,
 /// stronger hold and want) replaces those that demand more.
 ///
+/// A step that is known, or less than one that is, costs a look-up. A new one is looked at in the
+/// order of the nodes (NodeOrder): where it goes along, there is no ring and no search. Otherwise
+/// RingSearch looks for a ring within the component that the step lies in: all rings are found as
+/// long as no gates are in play, and the shortest one is; with gates up to a limit on the time.
+///
 /// Shapes:  nodes_max nodes; memory grows in the arena, is used again after remove(), and when it
 ///          is full steps are dropped and counted, which can only hide a ring.
 /// Errors:  none; add_node() returns 0 when full.
@@ -74,11 +41,15 @@ struct Ring {
 ///          (Havelund, 2000).
 class OrderGraph {
   public:
-    static constexpr uint32_t nodes_max = 65'536;
-    static constexpr unsigned ways_max = 8;
-    static constexpr unsigned gates_max = 16;  ///< More are cut off: that can only add a ring.
+    static constexpr uint32_t nodes_max = StepTable::nodes_max;
+    static constexpr unsigned ways_max = StepTable::ways_max;
+    /// More are cut off (those with the highest numbers): that can only add a ring.
+    static constexpr unsigned gates_max = GateView::gates_max;
 
-    explicit OrderGraph(Arena& arena);
+    explicit OrderGraph(Arena& arena)
+        : table_(arena), order_(table_), search_(arena, table_, order_) {}
+    OrderGraph(const OrderGraph&) = delete;
+    OrderGraph& operator=(const OrderGraph&) = delete;
 
     /// `family`: the class that a node of one lock belongs to, or 0; who writes the class is a
     /// writer of each of its locks, too.
@@ -99,15 +70,23 @@ class OrderGraph {
     bool has_writer(NodeId node) const;
 
     /// Treats every lock as if somebody wrote it, in a place of its own.
-    void assume_writers(bool assume) { assume_writers_ = assume; }
+    void assume_writers(bool assume) { search_.assume_writers(assume); }
 
-    uint32_t nodes() const;          ///< In use.
-    uint64_t steps() const;          ///< Pairs of nodes with a way between them.
-    uint64_t dropped_steps() const;  ///< For which there was no room.
+    uint32_t nodes() const { return table_.live_nodes(); }     ///< In use.
+    uint64_t steps() const { return table_.live_steps(); }     ///< Pairs with a way between them.
+    uint64_t dropped_steps() const { return dropped_steps_; }  ///< For which there was no room.
 
   private:
-    bool assume_writers_ = false;
-    // The implementation's data.
+    bool keep_gates(const GateView& gates, GateSetId& id);
+    bool insert(const Step& step, const Way& way);
+    bool search_at(NodeId node, const GateView& writer, Ring& ring);
+    bool search_by(uint32_t record, const GateView& writer, Ring& ring);
+    void sweep();
+
+    StepTable table_;
+    NodeOrder order_;
+    RingSearch search_;
+    uint64_t dropped_steps_ = 0;
 };
 
 }  // namespace braidway::lockdep

@@ -7,23 +7,30 @@
 #include <cstdint>
 
 #include "lockdep/lock.h"
+#include "lockdep/taken_locks.h"
 #include "lockdep/words.h"
 
 namespace braidway::lockdep {
 
-/// A lock that a thread holds.
+/// A lock that a thread holds. What other threads may read is atomic.
 struct HeldLock {
     std::atomic<Lock*> lock = nullptr;
-    LockId id = 0;  ///< Of the lock when it was taken.
-    Access access;
-    uint64_t key_before = 0;  ///< The thread's key without this lock and those above it.
-    uintptr_t site = 0;       ///< Return address of the call that took it.
-    StackId stack = 0;        ///< When this chain was first seen; 0 unknown.
+    std::atomic<LockId> id = 0;  ///< Of the lock when it was taken; another one now: not held.
+    std::atomic<Access> access = Access{};
+    std::atomic<StackId> stack = 0;  ///< When this chain was first seen; 0 unknown.
+    uint64_t key_before = 0;         ///< The thread's key without this lock and those above it.
+    uintptr_t site = 0;              ///< Return address of the call that took it.
+
+    /// Is it held still: neither forgotten nor given back by somebody else?
+    bool live() const {
+        const LockId now = lock.load(std::memory_order_relaxed)->id.load(std::memory_order_relaxed);
+        return now != 0 && now == id.load(std::memory_order_relaxed);
+    }
 };
 
 /// An acquisition between "wants" and "has".
 struct Pending {
-    Lock* lock = nullptr;
+    Lock* lock = nullptr;  ///< nullptr: there was no memory, and acquired() does nothing.
     LockId id = 0;
     Access access;
     uint64_t key = 0;  ///< The thread's key once it has the lock.
@@ -35,24 +42,33 @@ struct Pending {
 /// happened. Written by the thread, read by others.
 struct Blocked {
     std::atomic<Lock*> lock = nullptr;
+    /// Waits there without end; `lock` is the mutex, if it is known.
+    std::atomic<const Lock*> condition = nullptr;
     std::atomic<uint32_t> joined = 0;  ///< ThreadNumber of the thread whose end is awaited.
     std::atomic<uint8_t> hold = 0;     ///< A Hold.
     std::atomic<bool> endless = false;
+    std::atomic<StackId> stack = 0;  ///< Of the thread's first look for a hang; 0 before.
     std::atomic<uint64_t> turn = 0;  ///< Counts blocked waits, so that two looks can be compared.
 };
 
 /// One thread of the program.
 ///
-/// The *key* of a thread stands for all it holds, in order, by instance and by how; an acquisition
-/// whose key is among those that this thread has seen lately has been validated before and takes
-/// the short way: two look-ups, no lock, no call.
+/// The *key* of a thread stands for all it holds, in order, by instance, by how and from where; an
+/// acquisition whose key is among those that this thread has seen lately has been validated before
+/// and takes the short way: two look-ups, no lock, no call.
 ///
-/// Shapes:  about 48 KiB; the held locks grow without a limit but memory.
-/// Threads: its own; `held`, `held_count` and `blocked` may be read by any.
+/// Shapes:  5 KiB at first; 28 KiB more once it has seen many locks or chains; the held locks grow
+///          without a limit but memory.
+/// Threads: its own; held(), held_count(), number() and the Blocked inside may be read by any.
 class Thread {
   public:
-    static constexpr size_t locks_cached = 512;    ///< Power of two.
-    static constexpr size_t chains_cached = 1024;  ///< Power of two.
+    static constexpr size_t locks_cached_min = 32;  ///< Powers of two, all of them.
+    static constexpr size_t locks_cached_max = 512;
+    static constexpr size_t chains_cached_min = 64;
+    static constexpr size_t chains_cached_max = 1024;
+
+    Thread(const Thread&) = delete;
+    Thread& operator=(const Thread&) = delete;
 
     /// The short way before an acquisition. True: nothing needs to be looked at, `pending` is
     /// complete. False: call Validator::wants().
@@ -66,22 +82,24 @@ class Thread {
         pending.id = cached.id;
         pending.access = access;
         pending.site = site;
-        pending.key = key_with(key_, cached.id, access);
-        const KnownChain& chain = chains_[pending.key & (chains_cached - 1)];
+        pending.key = key_with(key_, cached.id, access, site);
+        const KnownChain& chain = chains_[pending.key & chain_mask_];
         pending.stack = chain.stack;
         return chain.key == pending.key && held_count_.load(std::memory_order_relaxed) < held_room_;
     }
 
     /// The thread has the lock now.
     void acquired(const Pending& pending) {
+        if (pending.lock == nullptr) [[unlikely]]
+            return;
         const uint32_t count = held_count_.load(std::memory_order_relaxed);
-        HeldLock& held = held_[count];
+        HeldLock& held = held_.load(std::memory_order_relaxed)[count];
         held.lock.store(pending.lock, std::memory_order_relaxed);
-        held.id = pending.id;
-        held.access = pending.access;
+        held.id.store(pending.id, std::memory_order_relaxed);
+        held.access.store(pending.access, std::memory_order_relaxed);
+        held.stack.store(pending.stack, std::memory_order_relaxed);
         held.key_before = key_;
         held.site = pending.site;
-        held.stack = pending.stack;
         key_ = pending.key;
         held_count_.store(count + 1, std::memory_order_release);
     }
@@ -91,7 +109,7 @@ class Thread {
     bool release_last(const void* address) {
         const uint32_t count = held_count_.load(std::memory_order_relaxed);
         if (count == 0) return false;
-        const HeldLock& last = held_[count - 1];
+        const HeldLock& last = held_.load(std::memory_order_relaxed)[count - 1];
         if (last.lock.load(std::memory_order_relaxed)->address.load(std::memory_order_relaxed) !=
             address) {
             return false;
@@ -102,47 +120,85 @@ class Thread {
     }
 
     uint32_t held_count() const { return held_count_.load(std::memory_order_acquire); }
-    const HeldLock& held(uint32_t index) const { return held_[index]; }
-    ThreadNumber number() const { return number_; }
+    /// How many fit into what held() reads from.
+    uint32_t held_room() const { return held_room_; }
+    const HeldLock& held(uint32_t index) const {
+        return held_.load(std::memory_order_acquire)[index];
+    }
+    ThreadNumber number() const { return number_.load(std::memory_order_relaxed); }
 
   private:
     friend class Validator;
 
+    // Without initial values, so that a new Thread touches no more memory than it needs.
     struct CachedLock {
-        const void* address = nullptr;
-        Lock* lock = nullptr;
-        LockId id = 0;
+        const void* address;
+        Lock* lock;
+        LockId id;
     };
     struct KnownChain {
-        uint64_t key = 0;
-        StackId stack = 0;
+        uint64_t key;
+        StackId stack;
     };
 
-    static size_t lock_index(const void* address) {
+    Thread() = default;
+
+    /// Neighbours of 4 bytes and more, elements of arrays of larger objects, and objects at the
+    /// same place of different pages go to different slots.
+    size_t lock_index(const void* address) const {
         const uint64_t bits = reinterpret_cast<uint64_t>(address);
-        return ((bits >> 3) ^ (bits >> 12)) & (locks_cached - 1);
+        return ((bits >> 2) ^ (bits >> 7) ^ (bits >> 12)) & lock_mask_;
     }
 
     /// Mixes one more lock into a key. Never 0 in practice, and a collision only means that a chain
     /// is taken for known (2^-64 for two given ones).
-    static uint64_t key_with(uint64_t key, LockId id, Access access) {
+    static uint64_t key_with(uint64_t key, LockId id, Access access, uintptr_t site) {
         const uint64_t what = (uint64_t{id} << 2) | (static_cast<uint64_t>(access.hold) << 1) |
                               static_cast<uint64_t>(access.patience);
-        uint64_t mixed = (key ^ what) * 0x9e3779b97f4a7c15;
+        uint64_t mixed = (key ^ what ^ (uint64_t{site} << 34)) * 0x9e3779b97f4a7c15;
         mixed ^= mixed >> 32;
-        return mixed + key;
+        return mixed + key + site;
     }
 
     uint64_t key_ = 0;
+    std::atomic<HeldLock*> held_ = nullptr;
+    CachedLock* locks_ = nullptr;
+    KnownChain* chains_ = nullptr;
     std::atomic<uint32_t> held_count_ = 0;
     uint32_t held_room_ = 0;
-    HeldLock* held_ = nullptr;
-    CachedLock locks_[locks_cached];
-    KnownChain chains_[chains_cached];
+    uint32_t lock_mask_ = 0;
+    uint32_t chain_mask_ = 0;
 
-    ThreadNumber number_ = 0;
+    // What the short way does not need.
+    std::atomic<ThreadNumber> number_ = 0;
+    std::atomic<bool> alive_ = false;
+    bool listed_ = false;
+    bool lost_locks_ = false;  ///< Holds locks for which there was no memory.
+    uint32_t misses_ = 0;      ///< Times that the short way did not do; to choose the cache sizes.
+    CachedLock* large_locks_ = nullptr;
+    KnownChain* large_chains_ = nullptr;
     Blocked blocked_;
-    Thread* next_ = nullptr;
+    static constexpr uint32_t handlers_max = 4;  ///< Deeper ones are not told apart.
+    struct Handler {
+        uint64_t key = 0;  ///< And what it held, before it began.
+        uint32_t held_count = 0;
+        int number = 0;
+    };
+    uint64_t signals_blocked_ = 0;
+    uint32_t handler_depth_ = 0;
+    Handler handlers_[handlers_max];
+    uint64_t search_ = 0;  ///< The last search for hangs that came here; the rest is of that one.
+    Thread* waited_for_by_ = nullptr;
+    Thread* next_to_search_ = nullptr;
+    Thread* next_ = nullptr;       ///< In the list of all threads.
+    Thread* next_idle_ = nullptr;  ///< In the list of those that can be used again.
+
+    TakenLocks taken_;
+
+    static constexpr size_t held_min = 16;
+    HeldLock small_held_[held_min];
+    CachedLock small_locks_[locks_cached_min];
+    KnownChain small_chains_[chains_cached_min];
 };
 
 }  // namespace braidway::lockdep

@@ -127,7 +127,13 @@ class Validator {
     /// The thread blocks now, and no longer. Between the two, others see it in hung().
     void blocks(Thread& thread, Lock& lock, Access access);
     void blocks_joining(Thread& thread, ThreadNumber joined);
+    /// The thread waits at a condition and goes on when it has `mutex` (nullptr: not known) again,
+    /// notified or not. `condition`: nullptr when the wait may end without a thread that is seen.
+    void blocks_waiting(Thread& thread, Lock* mutex, const Lock* condition, StackId stack);
     void unblocked(Thread& thread);
+
+    /// Keeps the stack that is here now, for blocks_waiting().
+    StackId stack_here();
 
     /// Is this thread, which blocks, part of a ring of threads that wait for each other without
     /// end, or does it wait for what an ended thread left? Call it again after a while: what is
@@ -135,6 +141,9 @@ class Validator {
     struct Hang {
         uint64_t signature = 0;  ///< The same at two looks: nothing moved in between.
         bool certain = false;
+        /// Not 0: certain only when the process has no more than these threads, all of which wait,
+        /// and a thread that was notified has had the time to run.
+        uint32_t all_threads = 0;
     };
     Hang hung(Thread& thread);
     /// Reports the hang that hung() saw.
@@ -146,7 +155,7 @@ class Validator {
     void assume_writers(bool assume);
     /// The process is exiting: nothing that is held is a finding from here on.
     void process_exits();
-    /// A table is full: findings may be missed.
+    /// A table is full, or that of what was reported: findings may be missed.
     bool full() const;
     size_t memory_bytes() const;
 

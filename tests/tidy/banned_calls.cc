@@ -28,7 +28,8 @@ const std::vector<Ban> bans{
     {As::call,
      {"clock_gettime", "gettimeofday", "time", "clock", "ftime"},
      {"src/", "tests/", "fuzz/", "bench/"},
-     {"src/base/clock.cc"},
+     // Two programs for lockcheck and its peers, which other compilers build without this project.
+     {"src/base/clock.cc", "tests/lockdep/conformance_program.cc", "bench/lockcheck_load.cc"},
      "monotonic_now() of base/clock.h, or better an Instant as a parameter"},
     {As::text,
      {"steady_clock::now", "system_clock::now", "high_resolution_clock::now"},
@@ -63,15 +64,18 @@ const std::vector<Ban> bans{
     {As::text,
      {"new"},
      {"src/"},
-     {"src/base/", "src/memory/"},
+     // heap_operators.cc wraps it for the programs that lockcheck watches.
+     {"src/base/", "src/memory/", "src/apps/lockcheck/preload/heap_operators.cc"},
      "std::make_unique when a thing is made at start, SlotPool or BufferPool while it runs"},
     {As::call,
      {"malloc", "calloc", "realloc", "free", "posix_memalign", "aligned_alloc", "strdup"},
      {"src/"},
      // monitor and path: one block for O_DIRECT, when a checker is made or a file is opened.
-     // fuse_server: the buffer that libfuse hands over.
+     // fuse_server: the buffer that libfuse hands over; elf_module: that of __cxa_demangle(). The
+     // preloaded library wraps them for the programs that it watches.
      {"src/base/", "src/memory/", "src/monitor/monitor.cc", "src/path/open_file.cc",
-      "src/apps/free_node_memory/fuse_server.cc"},
+      "src/apps/free_node_memory/fuse_server.cc", "src/apps/lockcheck/elf_module.cc",
+      "src/apps/lockcheck/preload/heap.cc"},
      "std::make_unique when a thing is made at start, SlotPool or BufferPool while it runs"},
     {As::text,
      {"co_await", "co_yield", "co_return"},
@@ -95,7 +99,7 @@ const std::vector<Ban> bans{
       "std::cerr", "fmt::print"},
      {"src/"},
      // policy.cc: the last line of a process that misused a lock; sync/ has no other way to say it.
-     {"src/apps/", "src/base/check.cc", "src/sync/policy.cc"},
+     {"src/apps/", "src/base/check.cc", "src/sync/policy.cc", "src/sync/watch.cc"},
      "a returned text, an EventRecord or the log of daemon/: only programs print"},
     {As::text,
      {"throw"},

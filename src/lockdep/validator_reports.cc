@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// From what was seen to what is reported, once.
+#include "lockdep/mixing.h"
+#include "lockdep/validator_state.h"
+
+namespace braidway::lockdep {
+namespace {
+
+/// The same for all locks of a class, and for the ends of all threads; for one that is its own
+/// class, also when it is made anew.
+uint64_t identity(const Lock& lock) {
+    if (lock.traits.type == LockType::thread_end) return ClassTable::own_class;
+    if ((lock.class_id & ClassTable::own_class) == 0) return lock.class_id;
+    return reinterpret_cast<uint64_t>(lock.address.load(std::memory_order_relaxed));
+}
+
+/// What kind of finding a ring is, by what is waited for in it.
+FindingKind kind_of(const Finding& ring) {
+    bool read_twice = ring.ring_length == 1;
+    for (const Chain& chain : ring.steps()) {
+        if (chain.wants == nullptr) continue;
+        if (chain.wants->traits.type == LockType::condition) return FindingKind::held_while_wait;
+        if (chain.wants->traits.type == LockType::thread_end) return FindingKind::held_while_join;
+        read_twice = read_twice && chain.wants_as != Want::write;
+    }
+    return read_twice ? FindingKind::recursive_read : FindingKind::order;
+}
+
+/// The same for every ring of this kind through the same classes.
+uint64_t key_of(const Finding& ring) {
+    uint64_t key = mixed(static_cast<uint64_t>(ring.kind) + 1);
+    const std::span<const Chain> steps = ring.steps();
+    for (size_t at = 0; at < steps.size(); ++at) {
+        if (steps[at].holds == nullptr) continue;
+        const uint64_t id = identity(*steps[at].holds);
+        bool seen = false;
+        for (size_t before = 0; before < at; ++before)
+            seen = seen || (steps[before].holds != nullptr && identity(*steps[before].holds) == id);
+        if (!seen) key += mixed(id);
+    }
+    return key;
+}
+
+}  // namespace
+
+StackId Validator::State::capture_stack() {
+    std::array<uintptr_t, StackStore::frames_max> frames;
+    const size_t count = world.capture_stack(frames);
+    const InternalGuard guard(lock);
+    return stacks.add({frames.data(), count});
+}
+
+bool Validator::State::describe(const Ring& ring, Finding& finding) {
+    finding.ring_length = ring.length;
+    for (const Step& step : ring.kept()) {
+        finding.chains[finding.chain_count++] = {
+            .thread = step.evidence.thread,
+            .holds = described(step.evidence.held_lock, step.from),
+            .holds_as = step.hold,
+            .holds_stack = step.evidence.held_stack,
+            .wants = described(step.evidence.wanted_lock, step.to),
+            .wants_as = step.want,
+            .wants_stack = step.evidence.wanted_stack};
+    }
+    finding.kind = kind_of(finding);
+    for (const Step& step : ring.kept()) {
+        if (!step.by_handler) continue;
+        finding.kind = FindingKind::signal;
+        finding.remark = "a signal handler interrupts who holds one of them";
+    }
+    return is_new(key_of(finding));
+}
+
+bool Validator::State::is_new(uint64_t key) {
+    if (seen.is_new(key)) return true;
+    if (seen.is_cut()) full.store(true, std::memory_order_relaxed);
+    return false;
+}
+
+const Lock* Validator::State::described(LockId id, NodeId node) const {
+    const Lock* const known = locks.described(id);
+    return known != nullptr ? known : classes.example_of(node);
+}
+
+void Validator::State::report_one(FindingKind kind, const Chain& chain, uintptr_t site,
+                                  const char* remark, bool note) {
+    Finding finding;
+    finding.kind = kind;
+    finding.note = note;
+    finding.remark = remark;
+    finding.chain_count = 1;
+    finding.chains[0] = chain;
+    const uint64_t who = chain.holds != nullptr ? identity(*chain.holds) : 0;
+    {
+        const InternalGuard guard(lock);
+        const uint64_t what = (static_cast<uint64_t>(kind) << 1 | (note ? 1 : 0)) + 1;
+        if (!is_new(mixed(mixed(site + 1) + who) + what)) return;
+    }
+    world.found(finding);
+}
+
+}  // namespace braidway::lockdep

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include "lockdep/scripted.h"
+
+namespace braidway::lockdep {
+namespace {
+
+/// A waiter and a notifier at one condition, and a lock `a` besides.
+struct ConditionScene {
+    Scripted s;
+    Thread& notifier = *s.main;
+    Thread& waiter = *s.validator.thread_started(1);
+    Lock& a = s.lock(&s.memory[0]);
+    Lock& mutex = s.lock(&s.memory[8]);
+    Lock& condition = s.lock(&s.memory[16], a_condition);
+
+    /// The waiter waits, with `a` held if it should be.
+    void wait(bool with_a, Patience patience = Patience::endless) {
+        if (with_a) s.take(waiter, a);
+        s.take(waiter, mutex);
+        s.validator.waits_on_condition(waiter, condition, &mutex, patience, 1);
+        s.give(waiter, mutex);
+    }
+    void wake(bool with_a) {
+        s.validator.retaken(waiter, mutex, to_write, 1);
+        s.give(waiter, mutex);
+        if (with_a) s.give(waiter, a);
+    }
+    void notify(Thread& thread) {
+        s.take(thread, mutex, to_write, 5);
+        s.validator.notifies(thread, condition, 1);
+        s.give(thread, mutex);
+    }
+};
+
+TEST(Conditions, WaitingWithALockThatTheNotifierTookBeforeIsReported) {
+    ConditionScene scene;
+    scene.s.take_all(scene.notifier, {&scene.a});
+    scene.wait(true);
+    scene.notify(scene.notifier);
+    ASSERT_EQ(scene.s.kinds(), "held-while-wait");
+    const Finding& finding = scene.s.world.findings[0];
+    ASSERT_EQ(finding.chain_count, 2u);
+    EXPECT_EQ(finding.chains[0].holds, &scene.condition);
+    EXPECT_EQ(finding.chains[0].wants, &scene.a);
+    EXPECT_EQ(finding.chains[1].thread, scene.waiter.number());
+}
+
+TEST(Conditions, WaitingWithALockUnderWhichAnotherTimeIsNotifiedIsReported) {
+    ConditionScene scene;
+    scene.wait(true);
+    scene.wake(true);
+    scene.s.take(scene.notifier, scene.a);
+    scene.notify(scene.notifier);
+    EXPECT_EQ(scene.s.kinds(), "held-while-wait");
+}
+
+TEST(Conditions, WaitingWithTheMutexAloneIsFine) {
+    ConditionScene scene;
+    scene.s.take_all(scene.notifier, {&scene.a});
+    scene.wait(false);
+    scene.notify(scene.notifier);
+    scene.wake(false);
+    EXPECT_EQ(scene.s.kinds(), "");
+}
+
+TEST(Conditions, WaitingWithALockThatTheNotifierDoesNotTakeIsFine) {
+    ConditionScene scene;
+    scene.wait(true);
+    scene.notify(scene.notifier);
+    scene.wake(true);
+    EXPECT_EQ(scene.s.kinds(), "");
+}
+
+TEST(Conditions, WaitingForABoundedTimeIsFine) {
+    ConditionScene scene;
+    scene.s.take_all(scene.notifier, {&scene.a});
+    scene.wait(true, Patience::bounded);
+    scene.notify(scene.notifier);
+    EXPECT_EQ(scene.s.kinds(), "");
+}
+
+TEST(Conditions, WhatTheNotifierOnlyTriesItDoesNotNeed) {
+    ConditionScene scene;
+    scene.s.take(scene.notifier, scene.a, to_try);
+    scene.s.give(scene.notifier, scene.a);
+    scene.wait(true);
+    scene.notify(scene.notifier);
+    EXPECT_EQ(scene.s.kinds(), "");
+}
+
+TEST(Conditions, WhatTheNotifierTookBeforeTheWaiterWasMadeItDoesNotNeed) {
+    Scripted s;
+    Lock& a = s.lock(&s.memory[0]);
+    Lock& condition = s.lock(&s.memory[16], a_condition);
+    s.take_all(*s.main, {&a});
+    Thread& waiter = *s.validator.thread_started(1);
+    s.take(waiter, a);
+    s.validator.waits_on_condition(waiter, condition, nullptr, Patience::endless, 1);
+    s.validator.notifies(*s.main, condition, 1);
+    EXPECT_EQ(s.kinds(), "");
+}
+
+TEST(Conditions, WhereAnotherThreadNotifiesWithoutTheLockTheWaitCanEnd) {
+    ConditionScene scene;
+    Thread& other = *scene.s.validator.thread_started(1);
+    scene.s.take_all(scene.notifier, {&scene.a});
+    scene.wait(true);
+    scene.notify(other);
+    scene.notify(scene.notifier);
+    EXPECT_EQ(scene.s.kinds(), "");
+}
+
+TEST(Conditions, ALockOfTheSameClassIsNotTheLock) {
+    Scripted s;
+    Thread& waiter = *s.validator.thread_started(1);
+    Lock& a1 = s.lock(&s.memory[0], a_mutex, 5);
+    Lock& a2 = s.lock(&s.memory[8], a_mutex, 5);
+    Lock& condition = s.lock(&s.memory[16], a_condition);
+    s.take_all(*s.main, {&a2});
+    s.take(waiter, a1);
+    s.validator.waits_on_condition(waiter, condition, nullptr, Patience::endless, 1);
+    s.validator.notifies(*s.main, condition, 1);
+    EXPECT_EQ(s.kinds(), "");
+    s.take_all(*s.main, {&a1});
+    s.validator.notifies(*s.main, condition, 1);
+    EXPECT_EQ(s.kinds(), "held-while-wait");
+}
+
+TEST(Conditions, DestroyedAreForgotten) {
+    ConditionScene scene;
+    scene.s.take_all(scene.notifier, {&scene.a});
+    scene.wait(true);
+    scene.s.validator.destroyed(scene.notifier, &scene.s.memory[16]);
+    scene.s.validator.notifies(scene.notifier, scene.s.lock(&scene.s.memory[16], a_condition), 1);
+    EXPECT_EQ(scene.s.kinds(), "");
+}
+
+}  // namespace
+}  // namespace braidway::lockdep
