@@ -27,9 +27,14 @@ lockdep::Making making_of(ThreadState& self, const void* address, size_t bytes, 
 /// that it lives in. Call it in in_validator().
 void watch_stack_lock(ThreadState& self, lockdep::Lock& lock);
 
-/// Is the frame that `lock` lives in still the one that it was? A load; for every use of a lock
-/// with place == stack by the thread that owns the stack. False: the lock is another one now.
-bool stack_lock_is_same(const lockdep::Lock& lock);
+/// Is the frame that `lock` lives in still the one that it was, as far as some loads tell? For
+/// every use, at `site`, of a lock with place == stack by the thread that owns the stack. False:
+/// ask stack_lock_stays().
+bool stack_lock_is_same(const lockdep::Lock& lock, uintptr_t site);
+
+/// The same, found out from the stack. False: the lock is another one now. Call it in
+/// in_validator().
+bool stack_lock_stays(const ThreadState& self, lockdep::Lock& lock, uintptr_t site);
 
 /// Forgets the locks in frames of this thread's stack that were left. Call it when
 /// `stack_pointer > self.lowest_stack_lock` (the stack grows down).

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where objects without an init call are classed, being wrong costs a false report, being careful
+// only a missed one; so only what is surely a member of a struct on the heap gets a class there:
+// - A lock that is a heap block of its own is its own class: who asked for the block is as often a
+//   pool or a factory of locks of all kinds as a place that makes one kind. (The stack of its first
+//   use is no help: of locks that are taken in the order of their addresses, the same function sees
+//   some first as the first lock and some as the second, which would make two classes of one kind.)
+// - So is one whose block was asked for at a place that asks for several sizes, or for a size that
+//   is no constant there: an allocator on top of malloc(), or a container.
+// - So are the elements of an array of locks (std::vector<std::mutex>, std::deque), and the lock of
+//   a std::make_shared<std::mutex>(). Two or three locks and nothing else are taken for a struct.
+#include "apps/lockcheck/preload/making.h"
+
+#include <array>
+#include <atomic>
+#include <span>
+
+#include "apps/lockcheck/preload/allocation_sites.h"
+#include "apps/lockcheck/preload/frames.h"
+#include "apps/lockcheck/preload/heap_map.h"
+#include "apps/lockcheck/preload/stack_locks.h"
+#include "apps/lockcheck/preload/static_objects.h"
+
+namespace braidway::lockcheck {
+namespace {
+
+using lockdep::Making;
+using lockdep::Place;
+
+/// Up to this size, an object's offset says what member it is; in larger ones it rather says which
+/// element of an array.
+constexpr uint64_t object_bytes_max = 4096;
+/// That many locks with nothing besides are rather a struct of them than an array; more are an
+/// array.
+constexpr uint64_t struct_locks_max = 3;
+constexpr size_t class_frames = 6;
+constexpr size_t wrapper_frames_max = 10;
+
+/// A block or static object, and what it looks like around the lock.
+struct Surround {
+    bool known = false;        ///< Making::block_bytes and offset_bytes are true.
+    bool bare = false;         ///< The lock is all there is.
+    bool of_one_size = false;  ///< See HeapBlock.
+    uintptr_t begin = 0;
+};
+
+uint64_t mixed(uint64_t key, uint64_t more) {
+    key = (key ^ more) * 0x9e3779b97f4a7c15;
+    return key ^ (key >> 29);
+}
+
+/// Never 0, which means "a class of its own".
+uint64_t key_of(std::initializer_list<uint64_t> parts) {
+    uint64_t key = 0x6c6f636b;
+    for (const uint64_t part : parts) key = mixed(key, part);
+    return key == 0 ? 1 : key;
+}
+
+/// Who initialises a lock: the first frame that is no wrapper of the libraries, and those further
+/// up that tell users of the program's own wrappers apart.
+struct Initialiser {
+    uintptr_t site = 0;
+    uint64_t stack_key = 0;
+};
+
+Initialiser initialiser_on_the_stack() {
+    std::array<uintptr_t, wrapper_frames_max + class_frames> room{};
+    std::span<uintptr_t> frames(room.data(), program_frames(room));
+    if (frames.empty()) return {};
+    std::span<uintptr_t> users = frames;
+    for (size_t i = 0; i < wrapper_frames_max && !users.empty(); ++i) {
+        if (!is_wrapper_code(users.front())) break;
+        users = users.subspan(1);
+    }
+    // Nothing but wrappers: then they are all there is to tell.
+    if (users.empty()) users = frames;
+    Initialiser found{.site = users.front(), .stack_key = 0};
+    for (size_t i = 0; i < users.size() && i < class_frames; ++i)
+        found.stack_key = mixed(found.stack_key, users[i]);
+    return found;
+}
+
+/// Locks that were initialised in one block by the very same stack, one after the other, are
+/// elements of an array, and of one class; what this remembers of them is the first one's key.
+///
+/// Threads: any. An entry is what two words say together, so that a torn one is none.
+class ArrayClasses {
+  public:
+    uint64_t class_of(uint64_t stack_key, uintptr_t block, uint64_t key) {
+        const uint64_t question = mixed(stack_key, block);
+        Entry& entry = entries_[question % entries_.size()];
+        const uint64_t known = entry.key.load(std::memory_order_relaxed);
+        if ((entry.check.load(std::memory_order_relaxed) ^ known) == question && known != 0)
+            return known;
+        entry.key.store(key, std::memory_order_relaxed);
+        entry.check.store(key ^ question, std::memory_order_relaxed);
+        return key;
+    }
+
+  private:
+    struct Entry {
+        std::atomic<uint64_t> key = 0;
+        std::atomic<uint64_t> check = 0;
+    };
+    std::array<Entry, 1024> entries_{};
+};
+
+constinit ArrayClasses array_classes;
+
+uint64_t class_by_initialisation(const Making& making, const Surround& around) {
+    const Initialiser who = initialiser_on_the_stack();
+    if (who.site == 0) return 0;
+    if (making.place == Place::stack) return key_of({1, who.site});
+    if (!around.known || around.bare) return key_of({2, who.stack_key});
+    if (making.block_bytes > object_bytes_max) return key_of({3, who.site});
+    return array_classes.class_of(who.stack_key, around.begin,
+                                  key_of({4, who.site, making.offset_bytes}));
+}
+
+/// Could these 4-byte words be locks of `lock_bytes` each, some of them in use? Small numbers, and
+/// no pointers.
+bool is_array_of_locks(const Making& making, uintptr_t begin, size_t lock_bytes) {
+    constexpr uint32_t number_max = uint32_t{1} << 23;
+    const uint64_t bytes = making.block_bytes;
+    if (bytes <= struct_locks_max * lock_bytes || bytes % lock_bytes != 0 ||
+        making.offset_bytes % lock_bytes != 0)
+        return false;
+    for (uint64_t at = 0; at + 4 <= bytes; at += 4) {
+        const auto* const word = reinterpret_cast<const volatile uint32_t*>(begin + at);
+        if (*word >= number_max) return false;
+        // The last quarter of a mutex is the list of robust ones, or nothing.
+        if (lock_bytes == 40 && at % lock_bytes >= 24 && *word != 0) return false;
+    }
+    return true;
+}
+
+/// A control block of std::shared_ptr, as make_shared() lays it out, with just the lock in it: a
+/// pointer to a table of functions, and two counts.
+bool is_shared_pointer_block(const Making& making, uintptr_t begin, size_t lock_bytes) {
+    if (making.offset_bytes != 16 || making.block_bytes != 16 + lock_bytes) return false;
+    const auto* const words = reinterpret_cast<const volatile uint64_t*>(begin);
+    const uint64_t counts = words[1];
+    constexpr uint32_t count_max = uint32_t{1} << 20;
+    const auto uses = static_cast<uint32_t>(counts);
+    const auto weak = static_cast<uint32_t>(counts >> 32);
+    return uses >= 1 && uses < count_max && weak >= 1 && weak < count_max && is_in_module(words[0]);
+}
+
+uint64_t class_by_place(const Making& making, const Surround& around, size_t lock_bytes) {
+    if (making.place != Place::heap || !around.known || around.bare || !around.of_one_size)
+        return 0;
+    if (making.block_bytes > object_bytes_max || making.block_made_at == 0) return 0;
+    if (!asks_for_one_type(making.block_made_at, making.block_bytes)) return 0;
+    if (is_array_of_locks(making, around.begin, lock_bytes)) return 0;
+    if (is_shared_pointer_block(making, around.begin, lock_bytes)) return 0;
+    return key_of({5, making.block_made_at, making.block_bytes, making.offset_bytes});
+}
+
+bool look_in_heap(const void* address, size_t bytes, Making& making, Surround& around) {
+    HeapBlock block;
+    if (!heap_map.find(address, block)) {
+        if (bytes < HeapMap::noted_bytes_min) heap_map.has_lock_in_small_block(address);
+        return false;
+    }
+    heap_map.has_locks(block);
+    making.place = Place::heap;
+    making.block_bytes = block.bytes;
+    making.offset_bytes = reinterpret_cast<uintptr_t>(address) - block.begin;
+    making.block_made_at = block.made_at;
+    around = {.known = true,
+              .bare = block.bytes == (bytes + 7) / 8 * 8,
+              .of_one_size = block.of_one_size,
+              .begin = block.begin};
+    return true;
+}
+
+bool look_in_modules(const void* address, size_t bytes, Making& making, Surround& around) {
+    StaticObject object;
+    if (!find_static_object(address, object)) return false;
+    making.place = Place::static_storage;
+    making.name = object.name;
+    if (object.name == nullptr) return true;
+    making.block_bytes = object.bytes;
+    making.offset_bytes = reinterpret_cast<uintptr_t>(address) - object.begin;
+    around = {
+        .known = true, .bare = object.bytes == bytes, .of_one_size = false, .begin = object.begin};
+    return true;
+}
+
+}  // namespace
+
+Making making_of(ThreadState& self, const void* address, size_t bytes, bool initialised) {
+    Making making;
+    making.initialised = initialised;
+    if (self.thread != nullptr) making.thread = self.thread->number();
+    Surround around;
+    const auto place = reinterpret_cast<uintptr_t>(address);
+    if (place - self.stack_low < self.stack_high - self.stack_low) {
+        making.place = Place::stack;
+    } else if (!look_in_heap(address, bytes, making, around) &&
+               !look_in_modules(address, bytes, making, around)) {
+        making.place = is_in_other_stack(self, place) ? Place::stack : Place::mapped;
+    }
+    making.class_key = initialised ? class_by_initialisation(making, around)
+                                   : class_by_place(making, around, bytes);
+    return making;
+}
+
+}  // namespace braidway::lockcheck

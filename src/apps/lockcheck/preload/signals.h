@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// Signals: blocked around the library's own work, and handlers whose beginning and end are told to
+// the validator.
+#pragma once
+
+#include <cstdint>
+
+#include "apps/lockcheck/preload/watch.h"
+
+namespace braidway::lockcheck {
+
+/// Blocks every signal for this thread; `old_mask` is what to restore.
+void block_all_signals(uint64_t& old_mask);
+void restore_signals(uint64_t old_mask);
+
+/// Tells the validator which signals the calling thread blocks.
+void tell_blocked_signals(ThreadRecord& self);
+
+/// Tells it of handlers that were left by siglongjmp(): code runs above their frames. `frame`: the
+/// program's stack pointer. Call it in in_validator().
+void forget_left_handlers(ThreadRecord& self, uintptr_t frame);
+
+}  // namespace braidway::lockcheck
