@@ -1,0 +1,232 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""lockcheck end to end, as a user runs it: what it prints, the files it writes, the exit status, and
+that the program does what it did."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree
+
+from braidway import Skip, expect, expect_equal, main, need_tools, wait_until
+from installed import cached
+
+SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lockcheck_scenes.c")
+FOUND = 66
+
+
+def scenes(stage, *flags):
+    """The program, built as a user would."""
+    need_tools("gcc")
+    path = stage.path("scenes")
+    stage.run("gcc", "-g", "-O1", "-Wall", "-pthread", *flags, SOURCE, "-o", path)
+    return path
+
+
+def watch(stage, *words, status=FOUND, program=None, text=None, env=None):
+    """Runs words under lockcheck and checks the exit status."""
+    done = subprocess.run([program or stage.program, *words], capture_output=True, text=True,
+                          timeout=60, cwd=stage.folder, input=text or "", check=False,
+                          env=dict(os.environ, **(env or dict())))
+    expect_equal(done.returncode, status, f"exit status of lockcheck {' '.join(words)}; "
+                                          f"{done.stdout[-400:]}{done.stderr[-1500:]}")
+    return done
+
+
+def documents(path):
+    with open(path) as lines:
+        return [json.loads(line) for line in lines]
+
+
+def kinds(document):
+    return [finding["kind"] for finding in document["findings"]]
+
+
+def line_of(mark):
+    with open(SOURCE) as lines:
+        return next(at for at, line in enumerate(lines, 1) if line.endswith(f"// line of {mark}\n"))
+
+
+def story_the_report_names_functions_and_lines(stage):
+    done = watch(stage, scenes(stage), "inversion")
+    for name in ("book", "audit"):
+        place = f"lockcheck_scenes.c:{line_of(name)}"
+        expect(name in done.stderr and place in done.stderr, f"no {name} at {place}:\n{done.stderr}")
+    for lock in ("accounts", "journal"):
+        expect(lock in done.stderr, f"no {lock}:\n{done.stderr}")
+    expect("1 finding" in done.stderr, f"no last words:\n{done.stderr}")
+    expect_equal(done.stdout, "", "standard output")
+
+
+def story_the_exit_status(stage):
+    program = scenes(stage)
+    watch(stage, program, "inversion", "7")
+    watch(stage, "--exit-status", "9", program, "inversion", "7", status=9)
+    watch(stage, "--exit-status", "0", program, "inversion", "7", status=7)
+    done = watch(stage, program, "quiet", status=5)
+    expect_equal(done.stderr, "lockcheck: nothing found\n", "last words")
+    expect_equal(watch(stage, "--quiet", program, "quiet", status=5).stderr, "", "with --quiet")
+
+
+def story_the_document_of_one_process_is_one_document(stage):
+    watch(stage, "--json", "found.json", scenes(stage), "inversion")
+    with open(stage.path("found.json")) as text:
+        document = json.load(text)
+    expect_equal((kinds(document), document["state"]), (["order"], "exited"), "the document")
+    functions = [frame.get("function") for chain in document["findings"][0]["chains"]
+                 for frame in chain["wants_stack"]]
+    expect("book" in functions and "audit" in functions, f"functions: {functions}")
+
+
+def story_children_append_or_have_files_of_their_own(stage):
+    program = scenes(stage)
+    watch(stage, "--json", "all.json", program, "family")
+    together = documents(stage.path("all.json"))
+    watch(stage, "--json", "each-%p.json", program, "family")
+    names = [name for name in os.listdir(stage.folder) if name.startswith("each-")]
+    apart = [document for name in names for document in documents(stage.path(name))]
+    expect_equal(len(names), 4, "files")
+    for all_of in (together, apart):
+        expect_equal(len(all_of), 4, "documents")
+        expect_equal(sorted(len(each["findings"]) for each in all_of), [0, 0, 0, 1], "findings")
+        expect(all(each["state"] == "exited" for each in all_of), "all have exited")
+
+
+def story_the_document_is_whole_after_a_death(stage):
+    program = scenes(stage)
+    watch(stage, "--json", "killed.json", program, "killed", status=-9)
+    expect_equal([kinds(each) for each in documents(stage.path("killed.json"))], [["order"]],
+                 "what it said before")
+    watch(stage, "--json", "closed.json", program, "closes")
+    expect_equal([kinds(each) for each in documents(stage.path("closed.json"))], [["order"]],
+                 "after closefrom(0)")
+
+
+def story_processes_that_drop_their_privileges_have_documents(stage):
+    if os.geteuid() != 0:
+        raise Skip("only root can drop privileges")
+    program = scenes(stage)
+    for pattern in ("all.json", "each-%p.json"):
+        os.makedirs(stage.path("closed"), exist_ok=True)
+        os.chmod(stage.path("closed"), 0o700)
+        watch(stage, "--json", f"closed/{pattern}", program, "drops")
+        found = [document for name in os.listdir(stage.path("closed"))
+                 for document in documents(stage.path(f"closed/{name}"))]
+        expect_equal(sorted(len(each["findings"]) for each in found), [0, 0, 1], pattern)
+        expect(all(each["state"] == "exited" for each in found), "all have exited")
+        for name in os.listdir(stage.path("closed")):
+            os.unlink(stage.path(f"closed/{name}"))
+
+
+def story_a_program_that_becomes_another(stage):
+    done = watch(stage, "--json", "two.json", scenes(stage), "becomes", "/bin/true")
+    found = documents(stage.path("two.json"))
+    expect_equal([kinds(each) for each in found], [["order"], []], "documents")
+    expect_equal(found[0]["process"]["pid"], found[1]["process"]["pid"], "process")
+    expect("1 finding" in done.stderr, f"no last words:\n{done.stderr}")
+
+
+def story_suppressions_change_the_status(stage):
+    program = scenes(stage)
+    made = watch(stage, "--generate-suppressions", program, "inversion").stderr
+    lines = made.splitlines()
+    expect("{" in lines and "}" in lines, f"no block:\n{made}")
+    stage.write("known.supp", "\n".join(lines[lines.index("{"):lines.index("}") + 1]) + "\n")
+    done = watch(stage, "--suppressions", "known.supp", "--json", "s.json", program, "inversion", "7",
+                 status=7)
+    expect("1 suppressed" in done.stderr, f"no last words:\n{done.stderr}")
+    finding = documents(stage.path("s.json"))[0]["findings"][0]
+    expect(finding["suppressed_by"], "the document says by what")
+
+
+def story_lines_for_github(stage):
+    done = watch(stage, "--github", scenes(stage), "inversion")
+    expect(re.search(r"^::error file=[^\n]*lockcheck_scenes\.c,line=\d+", done.stderr, re.M),
+           f"no annotation:\n{done.stderr}")
+
+
+def story_a_picture(stage):
+    watch(stage, "--picture", "ring.svg", scenes(stage), "inversion")
+    text = "".join(xml.etree.ElementTree.parse(stage.path("ring.svg")).getroot().itertext())
+    expect("accounts" in text and "journal" in text, f"the picture names the locks: {text}")
+
+
+def story_a_hang_ends_soon(stage):
+    begun = time.monotonic()
+    done = watch(stage, "--json", "hang.json", scenes(stage), "hang")
+    took = time.monotonic() - begun
+    expect(took < 5 + (2 if stage.build.endswith("dev") else 0), f"it took {took:.1f} s")
+    expect("hang" in kinds(documents(stage.path("hang.json"))[0]), "a hang")
+    expect("first_of_hang" in done.stderr, f"the cycle:\n{done.stderr}")
+
+
+def story_a_hang_may_be_left_hanging(stage):
+    path = stage.path("hanging.txt")
+    with open(path, "w") as output:
+        process = stage.spawn(stage.program, "--on-hang=report", "--hang-after", "200ms",
+                              scenes(stage), "hang", stderr=output)
+
+    def printed():
+        with open(path) as text:
+            return "first_of_hang" in text.read()
+
+    wait_until(printed, "the cycle is printed")
+    time.sleep(0.5)
+    expect(process.poll() is None, "it still hangs")
+    process.kill()
+    process.wait()
+
+
+def story_what_static_destructors_do_to_held_locks_is_no_finding(stage):
+    program = scenes(stage)
+    for scene in ("exit_holding", "return_holding"):
+        watch(stage, program, scene, status=0)
+
+
+def story_a_static_program_is_refused(stage):
+    done = watch(stage, scenes(stage, "-static"), "inversion", status=2)
+    expect("static" in done.stderr, done.stderr)
+
+
+def story_programs_are_as_they_were(stage):
+    done = watch(stage, scenes(stage), "echo", status=0, text="one\ntwo\n")
+    expect_equal(done.stdout, "one\ntwo\n", "standard input to standard output")
+    stage.write("threads.py", "import threading, sys\nlock = threading.Lock()\ndone = []\n"
+                "def work():\n    with lock: done.append(1)\n"
+                "threads = [threading.Thread(target=work) for _ in range(8)]\n"
+                "[each.start() for each in threads]\n[each.join() for each in threads]\n"
+                "print(len(done))\nsys.exit(3)\n")
+    done = watch(stage, "--", sys.executable, "threads.py", status=3)
+    expect_equal((done.stdout, done.stderr), ("8\n", "lockcheck: nothing found\n"), "python3")
+
+
+def story_threads_with_the_smallest_stacks(stage):
+    watch(stage, scenes(stage), "small_stacks")
+
+
+def story_settings_of_sanitizers_are_the_programs_own(stage):
+    words = "detect_leaks=1:halt_on_error=1:exitcode=99:verbosity=0:strict_init_order=1"
+    settings = dict(ASAN_OPTIONS=words, LSAN_OPTIONS=words, TSAN_OPTIONS="exitcode=98")
+    done = watch(stage, scenes(stage), "inversion", env=settings)
+    expect("book" in done.stderr and "Sanitizer" not in done.stderr, done.stderr)
+
+
+def story_where_it_is_installed_it_finds_its_library(stage):
+    cmake = cached(stage, "CMAKE_COMMAND") or "cmake"
+    need_tools(cmake)
+    root = stage.path("root")
+    os.makedirs(f"{root}/bin")
+    # A whole install needs everything built: the two rooms' own scripts do.
+    for script in ("src/apps/lockcheck/cmake_install.cmake",
+                   "src/apps/lockcheck/preload/cmake_install.cmake"):
+        path = os.path.join(stage.build, script)
+        if os.path.exists(path):
+            stage.run(cmake, f"-DCMAKE_INSTALL_PREFIX={root}", "-P", path)
+    watch(stage, scenes(stage), "inversion", program=f"{root}/bin/lockcheck")
+
+
+if __name__ == "__main__":
+    main(__doc__, program="lockcheck")
