@@ -79,6 +79,9 @@ void Execution::record_states() {
             if (last != list.rend()) list.erase(std::next(last).base());
         };
         switch (step.lock_event) {
+            case sync::LockEvent::asked:
+            case sync::LockEvent::gone:
+                break;
             case sync::LockEvent::wanted:
                 state.wants.push_back({step.address, step.lock_mode});
                 break;

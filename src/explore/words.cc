@@ -40,6 +40,10 @@ bool begins_character(char byte) {
 
 std::string_view lock_event_words(sync::LockEvent event) {
     switch (event) {
+        case sync::LockEvent::asked:
+            return "asks for";
+        case sync::LockEvent::gone:
+            return "ends";
         case sync::LockEvent::wanted:
             return "wants";
         case sync::LockEvent::acquired:

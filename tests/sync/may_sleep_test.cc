@@ -16,12 +16,13 @@ void hear(const char* where) {
 TEST(MaySleep, CallsTheHookAndNothingWithoutOne) {
     heard.clear();
     may_sleep_here("nowhere");
-    EXPECT_EQ(set_may_sleep_hook(hear), nullptr);
+    const MaySleepHook former = set_may_sleep_hook(hear);
     may_sleep_here("here");
     EXPECT_EQ(heard, "here");
     EXPECT_EQ(set_may_sleep_hook(nullptr), hear);
     may_sleep_here("nowhere");
     EXPECT_EQ(heard, "here");
+    set_may_sleep_hook(former);
 }
 
 }  // namespace

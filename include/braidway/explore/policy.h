@@ -63,9 +63,12 @@ struct Policy {
     /// Rests until another thread writes something that this one read since its last spin_wait().
     static void spin_wait() noexcept { detail::spin_wait(); }
 
-    /// Becomes part of the trace, and of the table of holders and waiters.
+    static constexpr bool is_watched = false;
+
+    /// Becomes part of the trace, and of the table of holders and waiters. That a lock is asked for
+    /// is no news: `wanted` or `acquired` follows.
     static void observe(sync::LockEvent event, sync::LockMode mode, const void* lock) noexcept {
-        detail::observe(event, mode, lock);
+        if (event != sync::LockEvent::asked) detail::observe(event, mode, lock);
     }
 };
 

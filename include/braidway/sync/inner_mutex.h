@@ -12,6 +12,7 @@ namespace braidway::sync {
 /// The same policy, unwatched: the lock inside a lock is nobody's business.
 template <typename Policy>
 struct Unobserved : Policy {
+    static constexpr bool is_watched = false;
     static void observe(LockEvent /*event*/, LockMode /*mode*/, const void* /*lock*/) noexcept {}
 };
 

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <type_traits>
 
 #include "braidway/sync/annotations.h"
 #include "braidway/sync/policy.h"
@@ -27,9 +28,17 @@ class BRAIDWAY_CAPABILITY("mutex") BasicMutex {
     constexpr BasicMutex() noexcept = default;
     BasicMutex(const BasicMutex&) = delete;
     BasicMutex& operator=(const BasicMutex&) = delete;
-    ~BasicMutex() = default;
+    ~BasicMutex()
+        requires(!Policy::is_watched)
+    = default;
+    constexpr ~BasicMutex()
+        requires(Policy::is_watched)
+    {
+        observe(LockEvent::gone);
+    }
 
     void lock() BRAIDWAY_ACQUIRE() {
+        observe(LockEvent::asked);
         uint32_t expected = free;
         if (!word_.compare_exchange_strong(expected, held, std::memory_order_acquire,
                                            std::memory_order_relaxed)) [[unlikely]] {
@@ -93,7 +102,9 @@ class BRAIDWAY_CAPABILITY("mutex") BasicMutex {
         return true;
     }
 
-    void observe(LockEvent event) { Policy::observe(event, LockMode::exclusive, this); }
+    constexpr void observe(LockEvent event) {
+        if (!std::is_constant_evaluated()) Policy::observe(event, LockMode::exclusive, this);
+    }
 
     typename Policy::FutexWord word_ = free;
 };

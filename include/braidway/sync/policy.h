@@ -8,6 +8,12 @@
 
 #include "braidway/sync/futex.h"
 
+/// 1: the locks tell the lock validator what happens to them. For builds of this project itself,
+/// library and users alike; an installed library was built without it.
+#ifndef BRAIDWAY_SYNC_WATCHED
+#define BRAIDWAY_SYNC_WATCHED 0
+#endif
+
 namespace braidway::sync {
 
 /// How a lock is held or wanted.
@@ -17,13 +23,28 @@ enum class LockMode : uint8_t {
     upgrade,    ///< By the one reader that may become the writer, beside other readers.
 };
 
-/// What happens to a lock, for those who watch: the explorer's table of holders and waiters.
+/// What happens to a lock, for those who watch: the explorer's table of holders and waiters, and
+/// the lock validator.
 enum class LockEvent : uint8_t {
+    asked,     ///< This thread takes the lock now, at once or after a wait without end: `wanted`
+               ///< may follow, and `acquired` does. Not for a try or a wait with a deadline.
     wanted,    ///< This thread is about to wait for the lock; `acquired` or `given_up` follows.
     acquired,  ///< This thread holds the lock now, also by a try.
     given_up,  ///< The wait ended without the lock: a deadline.
     released,  ///< This thread is about to give the lock up.
+    gone,      ///< The lock is destroyed. Only for a policy that is_watched.
 };
+
+}  // namespace braidway::sync
+
+#if BRAIDWAY_SYNC_WATCHED
+namespace braidway::watch {
+/// Tells the validator; see LockEvent. A finding ends the process with a report.
+void lock_event(sync::LockEvent event, sync::LockMode mode, const void* lock) noexcept;
+}  // namespace braidway::watch
+#endif
+
+namespace braidway::sync {
 
 /// The real machine: std::atomic, the kernel's futex, the processor's pause.
 ///
@@ -66,8 +87,17 @@ struct SystemPolicy {
     /// explorer lets such a thread rest until then; here it gives its processor up.
     static void spin_wait() noexcept;
 
-    /// Nobody watches.
-    static void observe(LockEvent /*event*/, LockMode /*mode*/, const void* /*lock*/) noexcept {}
+    /// Whether observe() does anything; locks tell their end only then, and have no destructor
+    /// otherwise.
+    static constexpr bool is_watched = BRAIDWAY_SYNC_WATCHED != 0;
+
+    /// Nobody watches, except in a build with the validator in it.
+    static void observe([[maybe_unused]] LockEvent event, [[maybe_unused]] LockMode mode,
+                        [[maybe_unused]] const void* lock) noexcept {
+#if BRAIDWAY_SYNC_WATCHED
+        watch::lock_event(event, mode, lock);
+#endif
+    }
 };
 
 /// Ends the process with one line: `what` was done wrong with the lock at `lock`.

@@ -42,11 +42,19 @@ class BRAIDWAY_CAPABILITY("shared_mutex") BasicRwSemaphore {
     BasicRwSemaphore() noexcept = default;
     BasicRwSemaphore(const BasicRwSemaphore&) = delete;
     BasicRwSemaphore& operator=(const BasicRwSemaphore&) = delete;
-    ~BasicRwSemaphore() = default;
+    ~BasicRwSemaphore()
+        requires(!Policy::is_watched)
+    = default;
+    ~BasicRwSemaphore()
+        requires(Policy::is_watched)
+    {
+        observe(LockEvent::gone, LockMode::exclusive);
+    }
 
     // --- writing ---------------------------------------------------------------------------------
 
     void lock() BRAIDWAY_ACQUIRE() {
+        observe(LockEvent::asked, LockMode::exclusive);
         if (!core_.try_write_free()) [[unlikely]] {
             observe(LockEvent::wanted, LockMode::exclusive);
             core_.wait_in_queue(LockMode::exclusive, Deadline::never());
@@ -73,6 +81,7 @@ class BRAIDWAY_CAPABILITY("shared_mutex") BasicRwSemaphore {
     // --- reading ---------------------------------------------------------------------------------
 
     void lock_shared() BRAIDWAY_ACQUIRE_SHARED() {
+        observe(LockEvent::asked, LockMode::shared);
         if (const uint32_t before = core_.add_reader(); core_.keeps_readers_out(before))
             [[unlikely]] {
             observe(LockEvent::wanted, LockMode::shared);
@@ -99,6 +108,7 @@ class BRAIDWAY_CAPABILITY("shared_mutex") BasicRwSemaphore {
     // --- reading, perhaps to write ---------------------------------------------------------------
 
     void lock_upgrade() BRAIDWAY_ACQUIRE_SHARED() {
+        observe(LockEvent::asked, LockMode::upgrade);
         if (!core_.try_upgradable()) {
             observe(LockEvent::wanted, LockMode::upgrade);
             core_.wait_in_queue(LockMode::upgrade, Deadline::never());
