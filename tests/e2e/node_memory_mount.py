@@ -184,7 +184,8 @@ def story_a_line_frees_an_amount_of_a_kind(stage):
         result = mount.read("free_node_memory")
         expect(result.startswith(f"node {node}: freed "), f"the result is {result!r}")
         gone = before - cached_bytes(path)
-        expect(gone <= 20 * MIB, f"{gone} bytes of the file went for 16 MiB asked")
+        # A file may be in folios of 8 MiB, and the last one goes as a whole.
+        expect(gone <= 25 * MIB, f"{gone} bytes of the file went for 16 MiB asked")
 
 
 def story_bad_text_frees_nothing(stage):
