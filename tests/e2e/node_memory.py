@@ -105,7 +105,7 @@ def story_dirty_pages_stay_until_they_are_written_back(stage):
             file.write(os.urandom(MIB))
     if counters()["nr_dirty"] < 100 * MIB:
         raise Skip("the kernel wrote the dirty pages back before they could be looked at")
-    report = program.free("--free", "8G", "--what", "page-cache")
+    report = program.free_undisturbed("--free", "8G", "--what", "page-cache")
     expect(resident(path) >= 100 * MIB, "dirty pages are gone")
     expect("dirty" in report["reason"], f"the reason does not name it: {report['reason']}")
     report = program.free("--free", "8G", "--what", "page-cache", "--writeback")
@@ -173,7 +173,8 @@ def story_anonymous_memory_goes_to_swap(stage):
         swapped = before_swap - swap_free()
         expect(swapped >= 64 * MIB, f"only {swapped / MIB:.0f} MiB went to swap")
         expect(report["collateral"]["page_cache_bytes"] < 16 * MIB, "page cache went too")
-        expect_equal(report["reason"], "", "reason")
+        # The amount went, as was counted above; whoever ran meanwhile may have had some back.
+        expect(report["reason"] == "" or "filled again" in report["reason"], report["reason"])
         report = program.free("--free", "4G", "--what", "anonymous")
         expect("swap" in report["reason"] or "nothing" in report["reason"], report["reason"])
         holder.close()
