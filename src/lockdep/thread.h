@@ -126,6 +126,8 @@ class Thread {
         return held_.load(std::memory_order_acquire)[index];
     }
     ThreadNumber number() const { return number_.load(std::memory_order_relaxed); }
+    /// As Validator::signals_blocked() was told last.
+    uint64_t signals_blocked() const { return signals_blocked_; }
 
   private:
     friend class Validator;

@@ -9,6 +9,7 @@
 // case: handler_takes_std_mutex | signal | std::mutex by std::lock_guard
 // case: handler_in_function | signal | L is taken by a function that the handler calls
 // case: handler_in_thread | signal | a thread holds L, and is the one that is signalled
+// case: handler_by_signal_before_use | signal | signal() set it, and it ran before anybody had ever locked L
 // case: handler_before_use | signal | the signal came before anybody had ever locked L
 // case: handler_of_timer | signal | SIGALRM of a timer
 // case: handler_interrupts_handler | signal | two handlers take L, neither blocks the other's signal
@@ -172,6 +173,11 @@ void handler_in_thread() {
     on(SIGUSR1, take_l);
     RUN(in_threads, hold_and_be_signalled);
 }
+void handler_by_signal_before_use() {
+    signal(SIGUSR1, take_l);
+    raise(SIGUSR1);
+    hold_l();
+}
 void handler_before_use() {
     on(SIGUSR1, take_l);
     raise(SIGUSR1);
@@ -324,7 +330,7 @@ void handler_recursive_mutex() {
 MAIN(CASE(handler_takes_mutex), CASE(handler_by_signal), CASE(handler_with_siginfo),
      CASE(handler_takes_spinlock), CASE(handler_writes_rwlock), CASE(handler_reads_written_rwlock),
      CASE(handler_takes_std_mutex), CASE(handler_in_function), CASE(handler_in_thread),
-     CASE(handler_before_use), CASE(handler_of_timer), CASE(handler_interrupts_handler),
+     CASE(handler_before_use), CASE(handler_by_signal_before_use), CASE(handler_of_timer), CASE(handler_interrupts_handler),
      CASE(handler_blocked_only_sometimes), CASE(handler_fair_read_again),
      CASE(handler_blocked_while_held), CASE(handler_blocked_in_thread), CASE(handler_tries),
      CASE(handler_times), CASE(handler_takes_another), CASE(handler_reads_read_rwlock),

@@ -95,6 +95,7 @@ bool handler_starts(ThreadRecord& self, int number, const ucontext_t* context, u
     handler.stack_pointer = frame;
     handler.number = number;
     handler.stack_low = handler.stack_high = 0;
+    handler.blocked_before = self.thread->signals_blocked();
     if (context != nullptr && (context->uc_stack.ss_flags & SS_DISABLE) == 0) {
         handler.stack_low = reinterpret_cast<uintptr_t>(context->uc_stack.ss_sp);
         handler.stack_high = handler.stack_low + context->uc_stack.ss_size;
@@ -110,8 +111,10 @@ void handler_stops(ThreadRecord& self, const ucontext_t* context, uintptr_t fram
         forget_left_handlers(self, frame - 1);
         validator().handler_ends(*self.thread);
     });
-    if (self.handler_count > 0) --self.handler_count;
-    if (context != nullptr) tell_mask(self, low_bits(context->uc_sigmask));
+    if (self.handler_count == 0) return;
+    // What signal() has set gets no context; the kernel gives the mask of before back all the same.
+    const uint64_t before = self.handlers[--self.handler_count].blocked_before;
+    tell_mask(self, context != nullptr ? low_bits(context->uc_sigmask) : before);
 }
 
 /// What the kernel calls for every signal that the program handles.

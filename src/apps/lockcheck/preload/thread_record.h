@@ -28,6 +28,7 @@ struct ThreadRecord : ThreadState {
         uintptr_t stack_pointer = 0;
         uintptr_t stack_low = 0;  ///< The alternate stack for signals, if there is one.
         uintptr_t stack_high = 0;
+        uint64_t blocked_before = 0;  ///< The signals that the thread blocked when it began.
         int number = 0;
     };
     static constexpr size_t handlers_max = 16;
