@@ -23,7 +23,7 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LOAD = os.path.join(ROOT, "bench", "lockcheck_load.cc")
 # How many pairs a turn of a column has; the map is a program, and judged by its factor.
-PAIRS = {"mutex": 1, "nested": 2, "rdlock": 1, "wrlock": 1, "spin": 1}
+PAIRS = {"mutex": 1, "nested": 2, "rdlock": 1, "wrlock": 1, "spin": 1, "stack": 1, "call": 1}
 COLUMNS = [*PAIRS, "map"]
 PRELOADED_NS_MAX = 12.0
 MAP_FACTOR_MAX = 2.0

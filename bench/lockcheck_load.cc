@@ -90,6 +90,34 @@ double spin_pairs(uint64_t turns) {
     return now_ns() - begun;
 }
 
+/// The lock lives in this frame.
+double stack_pairs(uint64_t turns) {
+    std::mutex local;
+    const double begun = now_ns();
+    for (uint64_t turn = 0; turn < turns; ++turn) {
+        const std::lock_guard held(local);
+        touch();
+    }
+    return now_ns() - begun;
+}
+
+__attribute__((noinline)) void lock_of_one_call() {
+    std::mutex local;
+    const std::lock_guard held(local);
+    touch();
+    asm volatile("" ::"r"(&local) : "memory");
+}
+
+/// Each turn's lock lives in the frame of a call of its own.
+double call_pairs(uint64_t turns) {
+    const double begun = now_ns();
+    for (uint64_t turn = 0; turn < turns; ++turn) {
+        lock_of_one_call();
+        asm volatile("" ::: "memory");
+    }
+    return now_ns() - begun;
+}
+
 /// A map of 16 shards, each with a mutex, under one reader/writer lock that a change of the whole
 /// takes for writing once in 4096 turns.
 class ShardedMap {
@@ -156,11 +184,13 @@ struct Column {
     std::string_view name;
     double (*run)(uint64_t turns);
 };
-constexpr std::array<Column, 6> columns{{{"mutex", mutex_pairs},
+constexpr std::array<Column, 8> columns{{{"mutex", mutex_pairs},
                                          {"nested", nested_pairs},
                                          {"rdlock", read_pairs},
                                          {"wrlock", write_pairs},
                                          {"spin", spin_pairs},
+                                         {"stack", stack_pairs},
+                                         {"call", call_pairs},
                                          {"map", map_turns}}};
 
 /// Runs more and more turns until they take `seconds`; the last run counts.

@@ -80,6 +80,7 @@ void Execution::record_states() {
         };
         switch (step.lock_event) {
             case sync::LockEvent::asked:
+            case sync::LockEvent::upgrading:
             case sync::LockEvent::gone:
                 break;
             case sync::LockEvent::wanted:

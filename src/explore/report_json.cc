@@ -24,8 +24,8 @@ constexpr std::array<std::string_view, 5> finding_names{"nothing", "failed_check
                                                         "livelock", "endless"};
 constexpr std::array<std::string_view, 5> outcome_names{"woken", "changed", "interrupted",
                                                         "timed_out", "fault"};
-constexpr std::array<std::string_view, 6> lock_event_names{"asked",    "wanted",   "acquired",
-                                                           "given_up", "released", "gone"};
+constexpr std::array<std::string_view, 7> lock_event_names{
+    "asked", "upgrading", "wanted", "acquired", "given_up", "released", "gone"};
 constexpr std::array<std::string_view, 5> state_names{"done", "runnable", "asleep", "spinning",
                                                       "killed"};
 constexpr std::array<std::string_view, 4> why_names{"held", "queued", "free", "word"};

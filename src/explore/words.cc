@@ -42,6 +42,8 @@ std::string_view lock_event_words(sync::LockEvent event) {
     switch (event) {
         case sync::LockEvent::asked:
             return "asks for";
+        case sync::LockEvent::upgrading:
+            return "upgrades";
         case sync::LockEvent::gone:
             return "ends";
         case sync::LockEvent::wanted:

@@ -16,6 +16,7 @@ struct LockClass {
     uint32_t id = 0;
     NodeId node = 0;          ///< 0 until a step needs it.
     Lock* example = nullptr;  ///< The lock seen first. Its memory may be another lock's by now.
+    bool merged = false;      ///< Id and node are those of a class that it turned out to be of.
 };
 
 /// Finds classes by the key of Making.
@@ -41,6 +42,13 @@ class ClassTable {
     const Lock* example_of(NodeId node) const;
 
     uint32_t count() const { return count_; }
+
+    /// Calls `visit(LockClass&)` for each.
+    template <typename Visit>
+    void for_each(Visit visit) {
+        for (size_t at = 0; at < slots; ++at)
+            if (slots_[at].key != 0) visit(slots_[at]);
+    }
 
   private:
     static constexpr size_t slots = 2 * classes_max;

@@ -29,6 +29,39 @@ struct Notifier {
     }
 };
 
+/// A thread that waited and held something else.
+struct Waiter {
+    static constexpr size_t ancestors_max = 4;
+
+    ThreadNumber thread = 0;
+    /// Who made it, who made that one, and so on.
+    std::array<ThreadNumber, ancestors_max> ancestors = {};
+
+    /// Can what `other` did when there were only `threads` come after the begin of this thread, if
+    /// not in this run, then in another one?
+    bool may_be_before(ThreadNumber other, ThreadNumber threads) const {
+        if (thread <= threads) return true;
+        for (const ThreadNumber each : ancestors)
+            if (each == other) return false;
+        return ancestors.back() == 0;  // Else there are more of them.
+    }
+};
+
+/// Where somebody waits with locks held besides.
+struct WaitPlace {
+    static constexpr size_t holds_max = 4;
+
+    uintptr_t place = 0;
+    ThreadNumber thread = 0;
+    std::array<LockId, holds_max> holds = {};
+
+    bool has(LockId id) const {
+        for (const LockId each : holds)
+            if (each == id) return true;
+        return false;
+    }
+};
+
 /// What is remembered of a condition at which somebody has waited who held something else.
 ///
 /// Shapes:  some waiters and notifiers; a waiter too many is not remembered, and a notifier too
@@ -43,20 +76,35 @@ struct ConditionRecord {
     size_t waiter_count = 0;
     size_t notifier_count = 0;
     bool uncertain = false;
-    std::array<ThreadNumber, waiters_max> waiters = {};
+    bool answers = false;  ///< Who notifies it with a lock held waits with it for the answer.
+    std::array<Waiter, waiters_max> waiters = {};
+    static constexpr size_t places_max = 8;
+    size_t place_count = 0;
+    std::array<WaitPlace, places_max> places = {};  ///< The last ones.
     std::array<Notifier, notifiers_max> notifiers;
 
-    void add_waiter(ThreadNumber thread) {
+    void add_waiter(const Waiter& waiter) {
         for (size_t at = 0; at < waiter_count; ++at)
-            if (waiters[at] == thread) return;
-        if (waiter_count < waiters_max) waiters[waiter_count++] = thread;
+            if (waiters[at].thread == waiter.thread) return;
+        if (waiter_count < waiters_max) waiters[waiter_count++] = waiter;
     }
 
-    /// Has another thread than `thread` waited, that was made when no more than `threads` were?
+    /// Has another thread than `thread` waited that may have been there when `thread` did what it
+    /// did when `threads` had been made?
     bool has_waiter(ThreadNumber thread, ThreadNumber threads) const {
         for (size_t at = 0; at < waiter_count; ++at)
-            if (waiters[at] != thread && waiters[at] <= threads) return true;
+            if (waiters[at].thread != thread && waiters[at].may_be_before(thread, threads))
+                return true;
         return false;
+    }
+
+    void add_place(const WaitPlace& place) {
+        size_t at = 0;
+        while (at < places_max &&
+               !(places[at].place == place.place && places[at].thread == place.thread))
+            ++at;
+        if (at == places_max) at = place_count++ % places_max;
+        places[at] = place;
     }
 
     /// The entry of `thread`, emptied; nullptr: too many.

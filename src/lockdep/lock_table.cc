@@ -48,9 +48,11 @@ Lock* LockTable::add() {
     lock->own_node = 0;
     lock->class_node.store(0, std::memory_order_relaxed);
     lock->class_id = 0;
-    for (uint64_t& word : lock->watch) word = 0;
+    lock->kept.store(nullptr, std::memory_order_relaxed);
     lock->evidence = false;
     lock->left_by.store(0, std::memory_order_relaxed);
+    lock->notified.store(0, std::memory_order_relaxed);
+    lock->waits_with.store(0, std::memory_order_relaxed);
     lock->described_id = ++last_id_;
     return lock;
 }

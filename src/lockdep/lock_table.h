@@ -49,6 +49,15 @@ class LockTable {
 
     size_t count() const { return count_; }
 
+    /// Calls `visit(Lock&)` for each, also for those that were forgotten and can still be
+    /// described (their id is 0).
+    template <typename Visit>
+    void for_each(Visit visit) {
+        for (Slab* slab = slabs_; slab != nullptr; slab = slab->next)
+            for (Lock& lock : slab->locks)
+                if (lock.described_id != 0) visit(lock);
+    }
+
   private:
     static constexpr size_t buckets = 32'768;
     static constexpr size_t page_buckets = 8'192;

@@ -301,7 +301,8 @@ void NodeOrder::make_single(NodeId id) {
 void NodeOrder::forget_dead() {
     for (NodeId id = 1; id <= table_.last_node(); ++id) {
         const Node& node = table_.node(id);
-        if (node.state == Node::State::dead && node.component != 0) take_apart(node.component);
+        const bool gone = node.state == Node::State::dead || node.state == Node::State::kept;
+        if (gone && node.component != 0) take_apart(node.component);
     }
 }
 
@@ -329,7 +330,7 @@ void NodeOrder::settle() {
         if (!table_.node(id).loosened) continue;
         table_.node(id).loosened = false;
         for (uint32_t i = table_.node(id).first_out; i != 0; i = table_.step(i).out_next) {
-            add_step(id, table_.step(i).to);
+            if (table_.is_live(table_.step(i).to)) add_step(id, table_.step(i).to);
         }
     }
 }

@@ -6,10 +6,15 @@ namespace braidway::lockdep {
 bool OrderGraph::add(const Step& step, std::span<const Gate> gates, Ring& ring) {
     if (!table_.is_live(step.from) || !table_.is_live(step.to)) return false;
     const GateList list(gates);
-    const GateView held = list.view();
+    return remember(step, list.view()) && search_.run(step, list.view(), nullptr, ring);
+}
+
+/// Adds a step to what is known. False: it is known, or there is no room.
+bool OrderGraph::remember(const Step& step, const GateView& held) {
     const uint32_t known = table_.find(step.from, step.to);
     const uint32_t mode = Way::mode(step.hold, step.want, step.by_handler);
     if (known != 0 && table_.knows_way(known, mode, held)) return false;
+    ++changes_;
     Way way{0, mode, step.evidence};
     if (!keep_gates(held, way.gates)) {
         ++dropped_steps_;
@@ -23,7 +28,7 @@ bool OrderGraph::add(const Step& step, std::span<const Gate> gates, Ring& ring) 
         ++dropped_steps_;
         return false;
     }
-    return search_.run(step, held, nullptr, ring);
+    return true;
 }
 
 bool OrderGraph::keep_gates(const GateView& gates, GateSetId& id) {
@@ -40,7 +45,7 @@ bool OrderGraph::insert(const Step& step, const Way& way) {
         record = table_.insert(step.from, step.to, way);
     }
     if (record == 0) return false;
-    order_.add_step(step.from, step.to);
+    if (table_.is_live(step.from) && table_.is_live(step.to)) order_.add_step(step.from, step.to);
     return true;
 }
 
@@ -50,6 +55,7 @@ bool OrderGraph::add_writer(NodeId node, std::span<const Gate> gates, const Evid
     const GateList list(gates);
     const GateView held = list.view();
     if (table_.knows_writer(node, held)) return false;
+    ++changes_;
     Way way{0, Way::mode(Hold::exclusive, Want::write), evidence};
     if (!keep_gates(held, way.gates) || !table_.keep_writer(node, way)) {
         ++dropped_steps_;
@@ -100,8 +106,12 @@ NodeId OrderGraph::add_node(NodeId family) {
     return node;
 }
 
+void OrderGraph::retire(NodeId node) {
+    if (table_.is_live(node)) table_.retire(node);
+}
+
 void OrderGraph::remove(NodeId node) {
-    if (!table_.is_live(node)) return;
+    if (!table_.is_live(node) && !table_.is_kept(node)) return;
     table_.kill(node);
     if (table_.wants_sweep()) sweep();
 }

@@ -55,8 +55,34 @@ class OrderGraph {
     /// writer of each of its locks, too.
     NodeId add_node(NodeId family = 0);
 
-    /// Forgets a node and all steps from and to it. Its number may be used again.
+    /// Forgets a node, which may be retired, and all steps from and to it. Its number may be used
+    /// again.
     void remove(NodeId node);
+
+    /// The node's locks have gone: no step from or to it closes a ring any more, nor are more told.
+    /// What is known of it waits for merge() or remove().
+    void retire(NodeId node);
+
+    /// Whom merge() asks and tells.
+    class Merging {
+      public:
+        /// The node of this lock within the class, which the class node's family is; 0: none.
+        virtual NodeId instance(LockId lock) = 0;
+        /// A ring that was none before.
+        virtual void found(const Ring& ring) = 0;
+
+      protected:
+        ~Merging() = default;
+    };
+
+    /// The nodes, which may be retired, turn out to be one class, and go; `whole`, a new node,
+    /// takes what is known of them. As if they had been one from the start: steps from one to
+    /// another are steps between the instances of their evidence; rings are told that a step, or a
+    /// writer, closes when it is added to those that were moved before.
+    void merge(std::span<const NodeId> nodes, NodeId whole, Merging& merging);
+
+    /// Does a step that is not dead lead from or to the node, or does somebody write it?
+    bool is_used(NodeId node) const { return table_.is_used(node); }
 
     /// Remembers a step. True when it is new and closes a ring, which is put into `ring` (one of
     /// the shortest, starting with this step).
@@ -75,10 +101,14 @@ class OrderGraph {
     uint32_t nodes() const { return table_.live_nodes(); }     ///< In use.
     uint64_t steps() const { return table_.live_steps(); }     ///< Pairs with a way between them.
     uint64_t dropped_steps() const { return dropped_steps_; }  ///< For which there was no room.
+    uint64_t changes() const { return changes_; }              ///< Ways and writers that were new.
 
   private:
     bool keep_gates(const GateView& gates, GateSetId& id);
     bool insert(const Step& step, const Way& way);
+    bool remember(const Step& step, const GateView& gates);
+    void move_writers(NodeId from, NodeId whole, Merging& merging);
+    void move_step(uint32_t record, NodeId whole, Merging& merging);
     bool search_at(NodeId node, const GateView& writer, Ring& ring);
     bool search_by(uint32_t record, const GateView& writer, Ring& ring);
     void sweep();
@@ -87,6 +117,7 @@ class OrderGraph {
     NodeOrder order_;
     RingSearch search_;
     uint64_t dropped_steps_ = 0;
+    uint64_t changes_ = 0;
 };
 
 }  // namespace braidway::lockdep

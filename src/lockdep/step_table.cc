@@ -23,19 +23,44 @@ NodeId StepTable::add_node(NodeId family) {
     return id;
 }
 
+void StepTable::retire(NodeId id) {
+    live_steps_ -= count_steps(id).live;
+    --live_nodes_;
+    nodes_[id].state = Node::State::kept;
+}
+
 void StepTable::kill(NodeId id) {
+    const Counts steps = count_steps(id);
     Node& node = nodes_[id];
-    uint64_t steps = 0;
-    for (uint32_t i = node.first_out; i != 0; i = records_[i].out_next) steps += !is_dead(step(i));
-    for (uint32_t i = node.first_in; i != 0; i = records_[i].in_next) {
-        if (step(i).from != id) steps += !is_dead(step(i));
-    }
+    live_nodes_ -= node.state == Node::State::live;
+    live_steps_ -= steps.live;
+    dead_ += steps.there + 1;
     free_list(node.writers);
     node.writers = 0;
     node.state = Node::State::dead;
-    --live_nodes_;
-    live_steps_ -= steps;
-    dead_ += steps + 1;
+}
+
+StepTable::Counts StepTable::count_steps(NodeId id) const {
+    Counts counts;
+    const auto count = [&](const StepRecord& step) {
+        counts.there += !is_dead(step);
+        counts.live += is_live(step);
+    };
+    for (uint32_t i = node(id).first_out; i != 0; i = step(i).out_next) count(step(i));
+    for (uint32_t i = node(id).first_in; i != 0; i = step(i).in_next)
+        if (step(i).from != id) count(step(i));
+    return counts;
+}
+
+void StepTable::adopt_members(NodeId from, NodeId to) {
+    NodeId& first = nodes_[from].first_member;
+    while (first != 0) {
+        const NodeId member = first;
+        first = nodes_[member].next_member;
+        nodes_[member].family = to;
+        nodes_[member].next_member = nodes_[to].first_member;
+        nodes_[to].first_member = member;
+    }
 }
 
 void StepTable::sweep() {
@@ -121,7 +146,7 @@ uint32_t StepTable::insert(NodeId from, NodeId to, const Way& first) {
     }
     nodes_[from].first_out = record;
     nodes_[to].first_in = record;
-    ++live_steps_;
+    live_steps_ += is_live(step);
     return record;
 }
 

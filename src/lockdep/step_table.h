@@ -46,6 +46,8 @@ struct Node {
     enum class State : uint8_t {
         free,  ///< add_node() may give out its number.
         live,  ///< In use.
+        kept,  ///< Its lock has gone: no search sees it, but its steps wait for
+               ///< OrderGraph::merge().
         dead,  ///< Removed; steps from and to it are still in lists until the next sweep.
     };
 
@@ -55,6 +57,8 @@ struct Node {
     NodeId family = 0;
     NodeId first_member = 0;  ///< Of the family that this node is.
     NodeId next_member = 0;   ///< Of the family that it belongs to; of free nodes, the next.
+
+    NodeId merges_into = 0;  ///< Of one that is kept, in a merge: the whole.
 
     // The order (NodeOrder).
     NodeId component = 0;
@@ -103,7 +107,9 @@ class StepTable {
 
     /// 0: no room, or none before the next sweep().
     NodeId add_node(NodeId family);
-    /// Marks the node dead and forgets its writers; its steps count no more.
+    /// Takes a live node out of sight; it keeps its steps and writers until it is killed.
+    void retire(NodeId node);
+    /// Marks a live or kept node dead and forgets its writers; its steps count no more.
     void kill(NodeId node);
     /// So many are dead that a sweep is worth its time.
     bool wants_sweep() const { return dead_ > 128 + (live_nodes_ + live_steps_) / 2; }
@@ -114,6 +120,14 @@ class StepTable {
     bool is_live(NodeId node) const {
         return node != 0 && node <= used_nodes_ && nodes_[node].state == Node::State::live;
     }
+    bool is_kept(NodeId node) const {
+        return node != 0 && node <= used_nodes_ && nodes_[node].state == Node::State::kept;
+    }
+    bool is_used(NodeId node) const {
+        return is_there(node) && (nodes_[node].writers != 0 || count_steps(node).there != 0);
+    }
+    /// All members of `from` become members of `to`.
+    void adopt_members(NodeId from, NodeId to);
     Node& node(NodeId id) { return nodes_[id]; }
     const Node& node(NodeId id) const { return nodes_[id]; }
     /// Marks of searches before this one (Node::epoch) are void from here on.
@@ -130,7 +144,7 @@ class StepTable {
 
     /// The step's record, or 0.
     uint32_t find(NodeId from, NodeId to) const;
-    /// Makes the record of a step that is not there. 0: no room.
+    /// Makes the record of a step that is not there, between nodes that are not dead. 0: no room.
     uint32_t insert(NodeId from, NodeId to, const Way& first);
     StepRecord& step(uint32_t record) { return records_[record]; }
     const StepRecord& step(uint32_t record) const { return records_[record]; }
@@ -164,6 +178,11 @@ class StepTable {
 
   private:
     using Ways = std::array<Way, ways_max + 1>;
+    /// Steps of one node: those that searches see, and all that are not dead.
+    struct Counts {
+        uint64_t live = 0;
+        uint64_t there = 0;
+    };
 
     static uint32_t hash(NodeId from, NodeId to) {
         uint64_t mixed = (uint64_t{from} << 32 | to) * 0x9e3779b97f4a7c15;
@@ -173,6 +192,7 @@ class StepTable {
     bool stands_for(const Way& known, uint32_t mode, const GateView& gates) const;
     uint32_t add_to(Ways& ways, uint32_t count, const Way& way);
     uint32_t most_common(const Ways& ways, uint32_t count) const;
+    Counts count_steps(NodeId node) const;
     uint32_t new_extra();
     void free_extra(uint32_t way);
     uint32_t read_list(const Way* first, Ways& ways, std::array<uint32_t, ways_max>& slots) const;
@@ -181,7 +201,11 @@ class StepTable {
     void sweep_in(NodeId node);
     void sweep_members(NodeId node);
     void free_record(uint32_t record);
-    bool is_dead(const StepRecord& step) const { return !is_live(step.from) || !is_live(step.to); }
+    bool is_live(const StepRecord& step) const { return is_live(step.from) && is_live(step.to); }
+    bool is_there(NodeId node) const { return is_live(node) || is_kept(node); }
+    bool is_dead(const StepRecord& step) const {
+        return !is_there(step.from) || !is_there(step.to);
+    }
 
     GateSets gates_;
     PagedArray<Node, 64, nodes_max + 1> nodes_;

@@ -28,6 +28,11 @@ class Surroundings {
     /// of the validator, and before that thread blocks. `finding` is valid during the call.
     virtual void found(const Finding& finding) = 0;
 
+    /// Asked before found() of a ring of classes: is it one by all that can be known? False: its
+    /// classes were merged meanwhile (Validator::merge_classes(), which may be called in here), and
+    /// it is nothing but one class nested. Called as found() is.
+    virtual bool is_ring(const Finding& /*finding*/) { return true; }
+
   protected:
     ~Surroundings() = default;
 };

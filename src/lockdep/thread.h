@@ -2,12 +2,14 @@
 // What the validator knows of one thread, and the short way that almost every acquisition takes.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 
 #include "lockdep/lock.h"
 #include "lockdep/taken_locks.h"
+#include "lockdep/wait_endings.h"
 #include "lockdep/words.h"
 
 namespace braidway::lockdep {
@@ -38,6 +40,13 @@ struct Pending {
     StackId stack = 0;
 };
 
+/// An acquisition that was looked at, and what the thread held when it was.
+struct KnownStep {
+    const void* address = nullptr;
+    uint64_t key_before = 0;
+    Pending pending;
+};
+
 /// What a thread waits for when it is about to block: for the search of deadlocks that have
 /// happened. Written by the thread, read by others.
 struct Blocked {
@@ -55,9 +64,10 @@ struct Blocked {
 ///
 /// The *key* of a thread stands for all it holds, in order, by instance, by how and from where; an
 /// acquisition whose key is among those that this thread has seen lately has been validated before
-/// and takes the short way: two look-ups, no lock, no call.
+/// and takes the short way: no lock, and two look-ups; one, where the last acquisition of the lock
+/// was in the same place with the same locks held.
 ///
-/// Shapes:  5 KiB at first; 28 KiB more once it has seen many locks or chains; the held locks grow
+/// Shapes:  7 KiB at first; 28 KiB more once it has seen many locks or chains; the held locks grow
 ///          without a limit but memory.
 /// Threads: its own; held(), held_count(), number() and the Blocked inside may be read by any.
 class Thread {
@@ -66,6 +76,7 @@ class Thread {
     static constexpr size_t locks_cached_max = 512;
     static constexpr size_t chains_cached_min = 64;
     static constexpr size_t chains_cached_max = 1024;
+    static constexpr size_t hot_steps_log2 = 5;
 
     Thread(const Thread&) = delete;
     Thread& operator=(const Thread&) = delete;
@@ -73,19 +84,31 @@ class Thread {
     /// The short way before an acquisition. True: nothing needs to be looked at, `pending` is
     /// complete. False: call Validator::wants().
     bool wants_known(const void* address, Access access, uintptr_t site, Pending& pending) {
-        const CachedLock& cached = locks_[lock_index(address)];
-        if (cached.address != address ||
-            cached.lock->id.load(std::memory_order_relaxed) != cached.id) [[unlikely]] {
+        const KnownStep* const step = known_step(address, access, site);
+        if (step == nullptr) [[unlikely]]
             return false;
+        pending = step->pending;
+        return true;
+    }
+
+    /// The same without a copy; nullptr for false. What it points to holds until the next call.
+    const KnownStep* known_step(const void* address, Access access, uintptr_t site) {
+        const KnownStep* const hot = hot_step(address, access, site);
+        return hot != nullptr ? hot : look_up_step(address, access, site);
+    }
+
+    /// As known_step(), of the few that were used last. A locked instruction follows, which waits
+    /// for all of this: that is why there is only one look-up, and nothing to compute.
+    const KnownStep* hot_step(const void* address, Access access, uintptr_t site) const {
+        const KnownStep& hot = hot_steps_[hot_index(address)];
+        const Pending& pending = hot.pending;
+        // There is room for what is held: there was when as much was held as now.
+        if (hot.address == address && hot.key_before == key_ && pending.site == site &&
+            pending.access == access &&
+            pending.lock->id.load(std::memory_order_relaxed) == pending.id) [[likely]] {
+            return &hot;
         }
-        pending.lock = cached.lock;
-        pending.id = cached.id;
-        pending.access = access;
-        pending.site = site;
-        pending.key = key_with(key_, cached.id, access, site);
-        const KnownChain& chain = chains_[pending.key & chain_mask_];
-        pending.stack = chain.stack;
-        return chain.key == pending.key && held_count_.load(std::memory_order_relaxed) < held_room_;
+        return nullptr;
     }
 
     /// The thread has the lock now.
@@ -145,11 +168,45 @@ class Thread {
 
     Thread() = default;
 
+    /// Looks among everything that the thread has seen lately; what it finds is hot from here on.
+    [[gnu::noinline]] const KnownStep* look_up_step(const void* address, Access access,
+                                                    uintptr_t site) {
+        const CachedLock& cached = locks_[lock_index(address)];
+        if (cached.address != address ||
+            cached.lock->id.load(std::memory_order_relaxed) != cached.id) {
+            return nullptr;
+        }
+        const uint64_t key = key_with(key_, cached.id, access, site);
+        const KnownChain& chain = chains_[key & chain_mask_];
+        if (chain.key != key || held_count_.load(std::memory_order_relaxed) >= held_room_)
+            return nullptr;
+        KnownStep& hot = hot_steps_[hot_index(address)];
+        hot = {.address = address,
+               .key_before = key_,
+               .pending = {.lock = cached.lock,
+                           .id = cached.id,
+                           .access = access,
+                           .key = key,
+                           .site = site,
+                           .stack = chain.stack}};
+        return &hot;
+    }
+
+    /// Everything that the thread wants must be looked at again.
+    void forget_chains() {
+        for (uint32_t at = 0; at <= chain_mask_; ++at) chains_[at].key = 0;
+        for (KnownStep& hot : hot_steps_) hot.address = nullptr;
+    }
+
     /// Neighbours of 4 bytes and more, elements of arrays of larger objects, and objects at the
     /// same place of different pages go to different slots.
     size_t lock_index(const void* address) const {
         const uint64_t bits = reinterpret_cast<uint64_t>(address);
         return ((bits >> 2) ^ (bits >> 7) ^ (bits >> 12)) & lock_mask_;
+    }
+    /// Locks that are used together are at any distance, and two at one index would be slow.
+    static size_t hot_index(const void* address) {
+        return (reinterpret_cast<uint64_t>(address) * 0x9e3779b97f4a7c15) >> (64 - hot_steps_log2);
     }
 
     /// Mixes one more lock into a key. Never 0 in practice, and a collision only means that a chain
@@ -170,10 +227,13 @@ class Thread {
     uint32_t held_room_ = 0;
     uint32_t lock_mask_ = 0;
     uint32_t chain_mask_ = 0;
+    KnownStep hot_steps_[size_t{1} << hot_steps_log2];
 
     // What the short way does not need.
     std::atomic<ThreadNumber> number_ = 0;
     std::atomic<bool> alive_ = false;
+    /// Was in the process that this one was forked from: what it held nobody will give back here.
+    std::atomic<bool> lost_ = false;
     bool listed_ = false;
     bool lost_locks_ = false;  ///< Holds locks for which there was no memory.
     uint32_t misses_ = 0;      ///< Times that the short way did not do; to choose the cache sizes.
@@ -195,6 +255,9 @@ class Thread {
     Thread* next_ = nullptr;       ///< In the list of all threads.
     Thread* next_idle_ = nullptr;  ///< In the list of those that can be used again.
 
+    /// Who made it, who made that one, and so on; 0: nobody, or not known.
+    std::array<ThreadNumber, 4> ancestors_ = {};
+    WaitEnding ending_;  ///< Of its last wait, until it counts.
     TakenLocks taken_;
 
     static constexpr size_t held_min = 16;

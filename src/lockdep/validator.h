@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 
+#include "lockdep/class_origin.h"
 #include "lockdep/finding.h"
 #include "lockdep/lock.h"
 #include "lockdep/surroundings.h"
@@ -100,10 +101,28 @@ class Validator {
 
     // --- conditions and joins --------------------------------------------------------------------
 
-    /// The thread waits at `condition` with `mutex`, which it has not given back yet.
+    /// The thread waits at `condition` with `mutex`, which it has not given back yet. `site`: the
+    /// place of the program that waits, the same for all waits for the same thing.
     void waits_on_condition(Thread& thread, Lock& condition, const Lock* mutex, Patience patience,
                             uintptr_t site);
     void notifies(Thread& thread, Lock& condition, uintptr_t site);
+
+    /// The same, each time: notified_freely() when the thread notifies_freely(), holding nothing
+    /// but the mutex of the waits, or when it has told often enough. `stack`: stack_here(), kept.
+    static bool notifies_freely(const Thread& thread, const Lock& condition);
+    static void notified_freely(Lock& condition);
+    void notified_holding(Thread& thread, Lock& condition, StackId stack);
+    /// A wait that began at `ticket` (Lock::notified) has ended, at `place` (as `site` above) by a
+    /// call at `site`: did one who held a lock end it? Then ended_by_holder().
+    static bool ended_by_one_holder(const Lock& condition, uint32_t ticket) {
+        const uint32_t now = condition.notified.load(std::memory_order_relaxed);
+        return (now & 1) != 0 && (now >> 1) - (ticket >> 1) == 1;
+    }
+    void ended_by_holder(Thread& thread, Lock& condition, uintptr_t place, uintptr_t site);
+    /// Before the thread waits again, with `mutex`: has it an ending that does not count yet? Then
+    /// waits_again().
+    static bool has_ending(const Thread& thread) { return thread.ending_.place != 0; }
+    void waits_again(Thread& thread, const Lock* mutex);
 
     /// The thread waits for the end of `joined` (before it blocks), and has it (after).
     void joins(Thread& thread, ThreadNumber joined, uintptr_t site);
@@ -128,7 +147,8 @@ class Validator {
     void blocks(Thread& thread, Lock& lock, Access access);
     void blocks_joining(Thread& thread, ThreadNumber joined);
     /// The thread waits at a condition and goes on when it has `mutex` (nullptr: not known) again,
-    /// notified or not. `condition`: nullptr when the wait may end without a thread that is seen.
+    /// notified or not. `condition`: nullptr when the wait may end without a thread that is seen;
+    /// may be a semaphore or a barrier, without a mutex.
     void blocks_waiting(Thread& thread, Lock* mutex, const Lock* condition, StackId stack);
     void unblocked(Thread& thread);
 
@@ -136,18 +156,36 @@ class Validator {
     StackId stack_here();
 
     /// Is this thread, which blocks, part of a ring of threads that wait for each other without
-    /// end, or does it wait for what an ended thread left? Call it again after a while: what is
-    /// true twice with the same turns is a deadlock.
+    /// end, or does it wait for what an ended thread left, or one that a fork left behind, or wait
+    /// all threads? Call it again after a while: what is true twice with the same turns is a
+    /// deadlock.
     struct Hang {
         uint64_t signature = 0;  ///< The same at two looks: nothing moved in between.
         bool certain = false;
         /// Not 0: certain only when the process has no more than these threads, all of which wait,
         /// and a thread that was notified has had the time to run.
         uint32_t all_threads = 0;
+        /// And only when no handler of a signal can wake one of them.
+        bool unless_signal = false;
     };
     Hang hung(Thread& thread);
     /// Reports the hang that hung() saw.
     void report_hang(Thread& thread);
+
+    // --- classes that turn out to be one ---------------------------------------------------------
+
+    /// The classes that steps of the lock order lead from or to, and of which something is known
+    /// by which they may be told to be one (Making::typed), into `room`; returns how many. Locks
+    /// that are a class of their own count, the last of those that have gone, too.
+    size_t typed_classes(std::span<ClassOrigin> room) const;
+
+    /// Goes up whenever something new is learnt about the lock order.
+    uint64_t order_changes() const;
+
+    /// These classes (ClassOrigin::class_id) are one: reports the rings that this makes, and from
+    /// here on their locks are of one class. What is not a class any more is left out. One thread
+    /// at a time.
+    void merge_classes(std::span<const uint32_t> class_ids);
 
     // --- reports ---------------------------------------------------------------------------------
 

@@ -3,12 +3,16 @@
 //
 // A step from each lock that is held besides the mutex leads to the condition, and one from the
 // condition to each lock that its notifiers need: which they hold when they notify, or which they
-// have taken, after the waiting thread was made, and given back. Only what every thread needs that
-// has notified since somebody waited so: where one of them comes without the lock, the wait may
-// end. Locks are told apart one by one, also those of one class: what a thread took in its whole
-// life says too little about its class. What is taken by the short way alone is not known, which
-// hides a ring where a lock was taken first before and again after the waiting thread was made, at
-// one place.
+// have taken and given back (but not what a thread took before it made the waiting one itself).
+// Only what every thread needs that has notified since somebody waited so: where one of them comes
+// without the lock, the wait may end. Locks are told apart one by one, also those of one class:
+// what a thread took in its whole life says too little about its class.
+//
+// One that came without the lock need not come the next time. Where a wait at the same place of the
+// program was ended by one who held the lock, and by nobody else, that one is enough, and who waits
+// there with the lock held waits for it: such a lock is needed whatever others do. But not where
+// who notifies with the lock held waits with it, too: then he waits for an answer, and those who
+// give it come without.
 #include <new>
 
 #include "lockdep/validator_state.h"
@@ -17,7 +21,8 @@ namespace braidway::lockdep {
 
 void Validator::waits_on_condition(Thread& thread, Lock& condition, const Lock* mutex,
                                    Patience patience, uintptr_t site) {
-    static_cast<void>(site);
+    condition.waits_with.store(mutex == nullptr ? 0 : mutex->id.load(std::memory_order_relaxed),
+                               std::memory_order_relaxed);
     if (patience == Patience::bounded) return;
     bool holds_others = false;
     for (uint32_t at = 0; at < thread.held_count(); ++at) {
@@ -30,10 +35,120 @@ void Validator::waits_on_condition(Thread& thread, Lock& condition, const Lock* 
         const InternalGuard guard(state_->lock);
         ConditionRecord* const record = state_->record_of(condition);
         if (record == nullptr) return;
-        record->add_waiter(thread.number());
+        record->add_waiter({.thread = thread.number(), .ancestors = thread.ancestors_});
         record->mutex = mutex == nullptr ? 0 : mutex->id.load(std::memory_order_relaxed);
     }
     state_->add_waiting_steps(thread, condition, mutex);
+    state_->add_place(thread, condition, mutex, site);
+}
+
+bool Validator::notifies_freely(const Thread& thread, const Lock& condition) {
+    const LockId mutex = condition.waits_with.load(std::memory_order_relaxed);
+    const uint32_t count = thread.held_count();
+    return mutex == 0 || count == 0 ||
+           (count == 1 && thread.held(0).id.load(std::memory_order_relaxed) == mutex);
+}
+
+void Validator::notified_freely(Lock& condition) {
+    uint32_t before = condition.notified.load(std::memory_order_relaxed);
+    while (!condition.notified.compare_exchange_weak(before, (before | 1) + 1,
+                                                     std::memory_order_relaxed))
+        continue;
+}
+
+void Validator::notified_holding(Thread& thread, Lock& condition, StackId stack) {
+    Notification fresh{.condition = condition.id.load(std::memory_order_relaxed),
+                       .thread = thread.number(),
+                       .stack = stack};
+    for (uint32_t at = 0; at < thread.held_count(); ++at) {
+        const HeldLock& held = thread.held(at);
+        const Access access = held.access.load(std::memory_order_relaxed);
+        if (access.patience == Patience::bounded || !held.live() ||
+            fresh.count == Notification::holds_max)
+            continue;
+        fresh.holds[fresh.count++] = {.lock = held.lock.load(std::memory_order_relaxed),
+                                      .id = held.id.load(std::memory_order_relaxed),
+                                      .hold = access.hold,
+                                      .stack = held.stack.load(std::memory_order_relaxed)};
+    }
+    const InternalGuard guard(state_->lock);
+    uint32_t before = condition.notified.load(std::memory_order_relaxed);
+    do fresh.ticket = ((before | 1) + 1) | 1;
+    while (
+        !condition.notified.compare_exchange_weak(before, fresh.ticket, std::memory_order_relaxed));
+    state_->notifications.of(fresh.condition) = fresh;
+}
+
+void Validator::ended_by_holder(Thread& thread, Lock& condition, uintptr_t place, uintptr_t site) {
+    const LockId id = condition.id.load(std::memory_order_relaxed);
+    const InternalGuard guard(state_->lock);
+    const Notification& last = state_->notifications.of(id);
+    if (last.condition != id || last.ticket != condition.notified.load(std::memory_order_relaxed) ||
+        last.thread == thread.number())
+        return;
+    thread.ending_ = {.place = place, .site = site, .condition = &condition, .by = last};
+}
+
+void Validator::waits_again(Thread& thread, const Lock* mutex) {
+    // The mutex is held since the wait that has ended: the thread did not find what it waits for.
+    for (uint32_t at = 0; at < thread.held_count(); ++at) {
+        const HeldLock& held = thread.held(at);
+        if (held.lock.load(std::memory_order_relaxed) != mutex || held.site != thread.ending_.site)
+            continue;
+        thread.ending_ = {};
+        return;
+    }
+    state_->ending_counts(thread);
+}
+
+void Validator::State::ending_counts(Thread& thread) {
+    if (thread.ending_.place == 0) return;
+    const WaitEnding ending = thread.ending_;
+    thread.ending_ = {};
+    std::array<WaitPlace, ConditionRecord::places_max> places = {};
+    {
+        const InternalGuard guard(lock);
+        if (ending.condition->id.load(std::memory_order_relaxed) != ending.by.condition) return;
+        wait_endings.at(ending.by.condition, ending.place) = ending;
+        const ConditionRecord* const record = ending.condition->record.load();
+        if (record == nullptr || record->answers) return;
+        places = record->places;
+    }
+    for (const WaitPlace& each : places) add_ending_steps(ending, each);
+}
+
+void Validator::State::add_place(Thread& thread, Lock& condition, const Lock* mutex,
+                                 uintptr_t place) {
+    const LockId id = condition.id.load(std::memory_order_relaxed);
+    WaitPlace waits{.place = place, .thread = thread.number()};
+    size_t count = 0;
+    for (uint32_t at = 0; at < thread.held_count() && count < WaitPlace::holds_max; ++at) {
+        const HeldLock& held = thread.held(at);
+        if (held.lock.load(std::memory_order_relaxed) != mutex && held.live())
+            waits.holds[count++] = held.id.load(std::memory_order_relaxed);
+    }
+    WaitEnding ending;
+    {
+        const InternalGuard guard(lock);
+        ConditionRecord* const record = condition.record.load(std::memory_order_relaxed);
+        if (record == nullptr) return;
+        record->add_place(waits);
+        const Notification& last = notifications.of(id);
+        if (last.condition == id && last.thread == thread.number()) record->answers = true;
+        const WaitEnding* const known = wait_endings.find(id, place);
+        if (known == nullptr || record->answers) return;
+        ending = *known;
+    }
+    add_ending_steps(ending, waits);
+}
+
+void Validator::State::add_ending_steps(const WaitEnding& ending, const WaitPlace& waits) {
+    if (ending.place != waits.place || ending.by.thread == waits.thread) return;
+    for (size_t at = 0; at < ending.by.count; ++at) {
+        const Taken& needed = ending.by.holds[at];
+        if (waits.has(needed.id))
+            add_needed_step(ending.by.thread, *ending.condition, ending.by.stack, needed);
+    }
 }
 
 void Validator::notifies(Thread& thread, Lock& condition, uintptr_t site) {

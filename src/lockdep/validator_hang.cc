@@ -7,8 +7,10 @@
 // waits for the mutex's holder. One of these that never goes on is enough to be stuck, so that any
 // ring is a deadlock. A breadth-first search from the thread finds the shortest ring through it.
 //
-// Who will notify is not known. But where every thread waits, and one of them for a lock that a
-// thread at a condition holds, nobody is left to do it.
+// Who will notify, post or come to a barrier is not known. But where every thread waits, nobody is
+// left to do it. (A handler of a signal could; whoever asks must know whether there are any.)
+//
+// What a thread of the parent held when this process was forked nobody gives back here.
 #include "lockdep/mixing.h"
 #include "lockdep/validator_state.h"
 
@@ -71,8 +73,15 @@ Validator::Hang Validator::State::find_hang(Thread& start) {
         hang.signature = mixed(uint64_t{start.number()} << 32 ^
                                start.blocked_.turn.load(std::memory_order_relaxed)) +
                          left->described_id;
-    } else if (unnotified_holder(start) != nullptr && all_wait()) {
+    } else if (const Thread* const lost = lost_holder(start)) {
         hang.certain = true;
+        hang.signature = mixed(uint64_t{start.number()} << 32 ^
+                               start.blocked_.turn.load(std::memory_order_relaxed)) +
+                         mixed(lost->number());
+    } else if (all_wait()) {
+        hang.unless_signal = unnotified_holder(start) == nullptr;
+        // Who is in a ring says so, and that is why the others wait.
+        hang.certain = !hang.unless_signal || !any_ring();
         for (const Thread* each = threads.load(std::memory_order_acquire); each != nullptr;
              each = each->next_) {
             if (!each->alive_.load(std::memory_order_acquire)) continue;
@@ -82,6 +91,20 @@ Validator::Hang Validator::State::find_hang(Thread& start) {
         }
     }
     return hang;
+}
+
+const Thread* Validator::State::lost_holder(const Thread& thread) const {
+    const Lock* const wanted = thread.blocked_.lock.load(std::memory_order_acquire);
+    if (wanted == nullptr || wanted->traits.shared ||
+        thread.blocked_.condition.load(std::memory_order_acquire) != nullptr ||
+        !thread.blocked_.endless.load(std::memory_order_relaxed) ||
+        holder_of(*wanted).thread != nullptr)
+        return nullptr;
+    const Thread* other = threads.load(std::memory_order_acquire);
+    while (other != nullptr &&
+           !(other->lost_.load(std::memory_order_relaxed) && waits_for(thread, *other)))
+        other = other->next_;
+    return other;
 }
 
 Thread* Validator::State::unnotified_holder(const Thread& thread) const {
@@ -117,10 +140,22 @@ bool Validator::State::all_wait() const {
     return true;
 }
 
+bool Validator::State::any_ring() {
+    for (Thread* each = threads.load(std::memory_order_acquire); each != nullptr;
+         each = each->next_) {
+        // A ring has one who is not at a condition.
+        if (each->alive_.load(std::memory_order_acquire) &&
+            each->blocked_.condition.load(std::memory_order_acquire) == nullptr &&
+            find_ring(*each) != nullptr)
+            return true;
+    }
+    return false;
+}
+
 const Lock* Validator::State::left_lock(const Thread& thread) const {
     const Lock* const lock_wanted = thread.blocked_.lock.load(std::memory_order_acquire);
     if (lock_wanted == nullptr || !thread.blocked_.endless.load(std::memory_order_relaxed) ||
-        lock_wanted->left_by.load(std::memory_order_relaxed) == 0 ||
+        lock_wanted->traits.shared || lock_wanted->left_by.load(std::memory_order_relaxed) == 0 ||
         holder_of(*lock_wanted).thread != nullptr)
         return nullptr;
     return lock_wanted;
@@ -197,23 +232,7 @@ void Validator::report_hang(Thread& thread) {
 
 ThreadNumber Validator::State::describe_hang(Thread& thread, Finding& finding) {
     Thread* waiter = find_ring(thread);
-    if (waiter == nullptr) {
-        finding.ring_length = finding.chain_count = 2;
-        if (const Thread* const holder = unnotified_holder(thread)) {
-            const Lock* const wanted = thread.blocked_.lock.load(std::memory_order_relaxed);
-            finding.remark = "every thread waits, and none is left to notify";
-            finding.chains[0] = waiting_chain(thread, nullptr, wanted);
-            finding.chains[1] = waiting_chain(
-                *holder, wanted, holder->blocked_.condition.load(std::memory_order_relaxed));
-            return 0;
-        }
-        const Lock* const left = left_lock(thread);
-        finding.remark = "a thread that has ended left it";
-        finding.chains[0] = waiting_chain(thread, nullptr, left);
-        finding.chains[1] = {.thread = left->left_by.load(std::memory_order_relaxed),
-                             .holds = left};
-        return 0;
-    }
+    if (waiter == nullptr) return describe_standstill(thread, finding);
     // The search has the ring backwards: `waiter` waits for `held_by`, which was handled before.
     const Thread* held_by = &thread;
     const Lock* wanted_by_last = nullptr;
@@ -226,6 +245,51 @@ ThreadNumber Validator::State::describe_hang(Thread& thread, Finding& finding) {
         wanted_by_last = wanted;
     }
     return 0;
+}
+
+ThreadNumber Validator::State::describe_standstill(const Thread& thread, Finding& finding) {
+    finding.ring_length = finding.chain_count = 2;
+    const Lock* const wanted = thread.blocked_.lock.load(std::memory_order_relaxed);
+    if (left_lock(thread) != nullptr) {
+        finding.remark = "a thread that has ended left it";
+        finding.chains[0] = waiting_chain(thread, nullptr, wanted);
+        finding.chains[1] = {.thread = wanted->left_by.load(std::memory_order_relaxed),
+                             .holds = wanted};
+    } else if (const Thread* const lost = lost_holder(thread)) {
+        finding.remark =
+            "who holds it does not exist in this process: the thread was lost at the fork";
+        finding.chains[0] = waiting_chain(thread, nullptr, wanted);
+        finding.chains[1] = waiting_chain(*lost, wanted, nullptr);
+    } else if (const Thread* const holder = unnotified_holder(thread)) {
+        finding.remark = "every thread waits, and none is left to notify";
+        finding.chains[0] = waiting_chain(thread, nullptr, wanted);
+        finding.chains[1] = waiting_chain(
+            *holder, wanted, holder->blocked_.condition.load(std::memory_order_relaxed));
+    } else {
+        return describe_all(thread, finding);
+    }
+    return 0;
+}
+
+ThreadNumber Validator::State::describe_all(const Thread& thread, Finding& finding) {
+    finding.remark = "every thread waits, and none is left to wake another";
+    finding.ring_length = finding.chain_count = 0;
+    const auto add = [&](const Thread& each) -> ThreadNumber {
+        const Lock* wanted = each.blocked_.condition.load(std::memory_order_relaxed);
+        if (wanted == nullptr)
+            if (const ThreadNumber missing = wanted_lock(each, wanted)) return missing;
+        if (++finding.ring_length <= Finding::chains_max)
+            finding.chains[finding.chain_count++] = waiting_chain(each, nullptr, wanted);
+        return 0;
+    };
+    // First who was asked.
+    ThreadNumber missing = add(thread);
+    const Thread* each = threads.load(std::memory_order_acquire);
+    for (; each != nullptr && missing == 0; each = each->next_)
+        if (each != &thread && each->alive_.load(std::memory_order_acquire) &&
+            finding.ring_length < Finding::chains_max)
+            missing = add(*each);
+    return missing;
 }
 
 ThreadNumber Validator::State::wanted_lock(const Thread& thread, const Lock*& wanted) const {

@@ -11,8 +11,10 @@ Lock* Validator::find(const void* address) const {
 Lock* Validator::enlist(Thread& thread, const void* address, uint32_t bytes, LockTraits traits,
                         const Making& making) {
     if (making.initialised) destroyed(thread, address);
+    const StackId stack = state_->stack_of_new_class(making);
     const InternalGuard guard(state_->lock);
     if (Lock* const known = state_->locks.find(address)) return known;
+    bool first_of_class = false;
     LockClass* const lock_class =
         making.class_key == 0 ? nullptr : state_->classes.get(making.class_key);
     Lock* const lock = state_->locks.add();
@@ -24,12 +26,44 @@ Lock* Validator::enlist(Thread& thread, const void* address, uint32_t bytes, Loc
     lock->making = making;
     if (lock_class != nullptr) {
         lock->class_id = lock_class->id;
-        if (lock_class->example == nullptr) lock_class->example = lock;
+        if (lock_class->example == nullptr) {
+            lock_class->example = lock;
+            first_of_class = true;
+        }
     } else {
         lock->class_id = ClassTable::own_class | lock->described_id;
     }
     state_->locks.publish(*lock, address);
+    if (first_of_class && making.typed) state_->note_origin(*lock, stack);
     return lock;
+}
+
+StackId Validator::State::stack_of_new_class(const Making& making) {
+    if (!making.typed || !making.initialised || making.class_key == 0) return making.stack;
+    {
+        const InternalGuard guard(lock);
+        const LockClass* const known = classes.get(making.class_key);
+        if (known == nullptr || known->example != nullptr) return making.stack;
+    }
+    return capture_stack();
+}
+
+void Validator::State::note_origin(const Lock& first, StackId stack) {
+    const ClassOrigin origin = origin_of(first);
+    if (!origins.reach(origin.class_id)) return;
+    origins[origin.class_id] = origin;
+    origins[origin.class_id].stack = stack;
+}
+
+void Validator::State::retire_or_remove(const Lock& gone_lock, NodeId node) {
+    NodeId dropped = 0;
+    if (gone_lock.making.typed && graph.is_used(node) &&
+        formers.keep({origin_of(gone_lock), node}, dropped)) {
+        graph.retire(node);
+        if (dropped != 0) graph.remove(dropped);
+    } else {
+        graph.remove(node);
+    }
 }
 
 void Validator::destroyed(Thread& thread, const void* address) {
@@ -76,7 +110,7 @@ void Validator::State::forget(Lock& forgotten) {
     forgotten.own_node = 0;
     const NodeId node = forgotten.class_node.load(std::memory_order_relaxed);
     if ((forgotten.class_id & ClassTable::own_class) != 0 && node != 0) {
-        graph.remove(node);
+        retire_or_remove(forgotten, node);
         forgotten.class_node.store(0, std::memory_order_relaxed);
     }
     if (ConditionRecord* const record = forgotten.record.load(std::memory_order_relaxed)) {

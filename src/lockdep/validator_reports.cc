@@ -26,19 +26,12 @@ FindingKind kind_of(const Finding& ring) {
     return read_twice ? FindingKind::recursive_read : FindingKind::order;
 }
 
-/// The same for every ring of this kind through the same classes.
-uint64_t key_of(const Finding& ring) {
-    uint64_t key = mixed(static_cast<uint64_t>(ring.kind) + 1);
-    const std::span<const Chain> steps = ring.steps();
-    for (size_t at = 0; at < steps.size(); ++at) {
-        if (steps[at].holds == nullptr) continue;
-        const uint64_t id = identity(*steps[at].holds);
-        bool seen = false;
-        for (size_t before = 0; before < at; ++before)
-            seen = seen || (steps[before].holds != nullptr && identity(*steps[before].holds) == id);
-        if (!seen) key += mixed(id);
-    }
-    return key;
+RingClasses classes_of(const Finding& ring) {
+    RingClasses classes;
+    classes.kind = ring.kind;
+    for (const Chain& chain : ring.steps())
+        if (chain.holds != nullptr) classes.add(identity(*chain.holds));
+    return classes;
 }
 
 }  // namespace
@@ -68,7 +61,18 @@ bool Validator::State::describe(const Ring& ring, Finding& finding) {
         finding.kind = FindingKind::signal;
         finding.remark = "a signal handler interrupts who holds one of them";
     }
-    return is_new(key_of(finding));
+    return is_new(classes_of(finding).key());
+}
+
+void Validator::State::report_ring(const Finding& finding) {
+    if (!world.is_ring(finding)) return;
+    remember(finding);
+    world.found(finding);
+}
+
+void Validator::State::remember(const Finding& ring) {
+    const InternalGuard guard(lock);
+    rings.add(classes_of(ring));
 }
 
 bool Validator::State::is_new(uint64_t key) {

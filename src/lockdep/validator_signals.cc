@@ -53,7 +53,7 @@ void Validator::signals_blocked(Thread& thread, uint64_t mask) {
     const uint64_t handled = state_->signals_handled.load(std::memory_order_relaxed);
     if ((unblocked & handled) == 0) return;
     // What was taken under the old mask must be looked at again.
-    for (uint32_t at = 0; at <= thread.chain_mask_; ++at) thread.chains_[at].key = 0;
+    thread.forget_chains();
     for (uint32_t at = 0; at < thread.held_count(); ++at) {
         const HeldLock& held = thread.held(at);
         if (held.live())
@@ -118,6 +118,8 @@ void Validator::State::note_signals(const Thread& thread, Lock& noted, Access ac
 }
 
 void Validator::State::report_signal_conflict(Lock& of) {
+    // Whoever holds it takes it again without waiting.
+    if (of.traits.recursive) return;
     Chain chain{.holds = &of, .wants = &of};
     {
         const InternalGuard guard(lock);

@@ -11,13 +11,16 @@
 #include "lockdep/chain_set.h"
 #include "lockdep/class_table.h"
 #include "lockdep/condition_record.h"
+#include "lockdep/former_locks.h"
 #include "lockdep/internal_lock.h"
 #include "lockdep/lock_table.h"
 #include "lockdep/order_graph.h"
+#include "lockdep/reported_rings.h"
 #include "lockdep/seen_findings.h"
 #include "lockdep/signal_use.h"
 #include "lockdep/stack_store.h"
 #include "lockdep/validator.h"
+#include "lockdep/wait_endings.h"
 
 namespace braidway::lockdep {
 
@@ -46,7 +49,10 @@ class Validator::State {
           classes(arena),
           stacks(arena),
           chains(arena),
-          graph(arena) {}
+          graph(arena),
+          rings(arena),
+          origins(arena),
+          formers(arena) {}
 
     /// Takes the tables' memory; false: there is none.
     bool start();
@@ -55,6 +61,7 @@ class Validator::State {
 
     Thread* new_thread();              ///< Locked.
     void retire(Thread& thread);       ///< Locked. It holds nothing and may be used again.
+    void lose(Thread& thread);         ///< Locked. It was left behind by a fork.
     bool grow_held(Thread& thread);    ///< Locked. False: no memory.
     void grow_caches(Thread& thread);  ///< Locked.
     /// A live thread that holds `lock`, and what it holds; {nullptr, nullptr}: nobody.
@@ -73,6 +80,20 @@ class Validator::State {
     /// The node of this lock and no other of its class. Locked. 0: the graph is full.
     NodeId node_alone(Lock& lock);
     NodeId own_node(Lock& lock);  ///< Locked. 0: the graph is full.
+    /// Where a lock is initialised whose class is not known yet and may merge with others; else 0.
+    StackId stack_of_new_class(const Making& making);
+    void note_origin(const Lock& first, StackId stack);  ///< Of its class. Locked.
+    /// The lock, whose node is its own, goes: the node waits for its class, if it may turn out to
+    /// be of one. Locked.
+    void retire_or_remove(const Lock& lock, NodeId node);
+
+    // --- classes that merge: validator_merge.cc --------------------------------------------------
+
+    struct MergeRoom;
+    class Merge;
+    /// Calls `visit(ClassOrigin, node)` for what typed_classes() tells. Locked.
+    template <typename Visit>
+    void each_typed_class(Visit visit);
 
     // --- reports: validator_reports.cc -----------------------------------------------------------
 
@@ -80,6 +101,10 @@ class Validator::State {
     StackId capture_stack();
     /// Is this ring new? Then `finding` is what to report. Locked.
     bool describe(const Ring& ring, Finding& finding);
+    /// What describe() found new, if it stays a ring; and that it was reported, under the names
+    /// that its classes have now.
+    void report_ring(const Finding& finding);
+    void remember(const Finding& ring);
     /// Is the finding with this key new, and is there room for it? Locked.
     bool is_new(uint64_t key);
     /// The lock with this id or, when its description has gone, another one of the class. Locked.
@@ -92,6 +117,11 @@ class Validator::State {
     // --- conditions and joins: validator_conditions.cc, validator_joins.cc -----------------------
 
     ConditionRecord* record_of(Lock& condition);  ///< Locked. nullptr: no memory.
+    /// What the thread's last wait was ended by counts from here on.
+    void ending_counts(Thread& thread);
+    /// The thread waits there, holding locks: steps to those whose holders end such waits.
+    void add_place(Thread& thread, Lock& condition, const Lock* mutex, uintptr_t place);
+    void add_ending_steps(const WaitEnding& ending, const WaitPlace& waits);
     /// What a notifier needs at a condition with this record. Locked.
     Notifier needs_of(const Thread& thread, const ConditionRecord& record) const;
     /// Steps from what the thread holds, but `mutex`, to a condition or a thread's end.
@@ -119,13 +149,20 @@ class Validator::State {
     static bool waits_for(const Thread& waiter, const Thread& other);
     /// The lock that the thread waits for, if nobody will give it back; or nullptr.
     const Lock* left_lock(const Thread& thread) const;
+    /// A thread that a fork left behind, which held what `thread` waits for; or nullptr.
+    const Thread* lost_holder(const Thread& thread) const;
     /// A thread that waits at a condition and holds what `thread` waits for.
     Thread* unnotified_holder(const Thread& thread) const;
     /// Does every thread wait without end?
     bool all_wait() const;
+    bool any_ring();  ///< Locked.
     /// Puts what find_hang() saw into `finding`, or returns the number of a thread whose end has
     /// no pseudo lock yet. Locked.
     ThreadNumber describe_hang(Thread& thread, Finding& finding);
+    /// The same for one that is no ring of threads.
+    ThreadNumber describe_standstill(const Thread& thread, Finding& finding);
+    /// The same for one in which every thread waits.
+    ThreadNumber describe_all(const Thread& thread, Finding& finding);
     ThreadNumber wanted_lock(const Thread& thread, const Lock*& wanted) const;
     static Chain waiting_chain(const Thread& thread, const Lock* held, const Lock* wanted);
 
@@ -172,6 +209,10 @@ class Validator::State {
     ChainSet chains;
     OrderGraph graph;
     SeenFindings seen;
+    ReportedRings rings;
+    PagedArray<ClassOrigin, 64, ClassTable::classes_max + 1> origins;  ///< By class id.
+    FormerLocks formers;
+    MergeRoom* merge_room = nullptr;  ///< From the first merge on.
     /// What ended threads have taken: the last ended_max of them.
     struct Ended {
         ThreadNumber number = 0;
@@ -190,6 +231,8 @@ class Validator::State {
     HandlerWant handler_wants[handler_wants_max] = {};
     uint64_t searches = 0;  ///< For hangs.
     ConditionRecord* idle_records = nullptr;
+    Notifications notifications;
+    WaitEndings wait_endings;
     std::atomic<Thread*> threads = nullptr;
     Thread* idle_threads = nullptr;
     std::atomic<uint32_t> threads_made = 0;

@@ -57,7 +57,7 @@ void Validator::State::add_writer(const Thread& thread, Lock& wanted, StackId st
         if (!graph.add_writer(node, gates.all(), evidence, ring) || !describe(ring, finding))
             return;
     }
-    world.found(finding);
+    report_ring(finding);
 }
 
 void Validator::State::add_second_read(const Thread& thread, Lock& wanted, const HeldLock& first,
@@ -103,7 +103,7 @@ void Validator::State::add_and_report(const Step& step, const Gates& gates) {
         Ring ring;
         if (!graph.add(step, gates.all(), ring) || !describe(ring, finding)) return;
     }
-    world.found(finding);
+    report_ring(finding);
 }
 
 Gates Validator::State::gates_of(const Thread& thread, const HeldLock* among) {

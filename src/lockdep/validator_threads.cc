@@ -8,10 +8,16 @@
 namespace braidway::lockdep {
 
 Thread* Validator::thread_started(ThreadNumber maker) {
-    static_cast<void>(maker);
     if (state_ == nullptr) return nullptr;
     const InternalGuard guard(state_->lock);
-    return state_->new_thread();
+    Thread* const thread = state_->new_thread();
+    if (thread == nullptr) return nullptr;
+    const Thread* other = state_->threads.load(std::memory_order_relaxed);
+    while (other != nullptr && (other == thread || other->number() != maker)) other = other->next_;
+    thread->ancestors_ = {maker};
+    for (size_t at = 1; other != nullptr && at < thread->ancestors_.size(); ++at)
+        thread->ancestors_[at] = other->ancestors_[at - 1];
+    return thread;
 }
 
 void Validator::thread_ended(Thread& thread, bool process_exits) {
@@ -28,6 +34,7 @@ void Validator::thread_ended(Thread& thread, bool process_exits) {
                             .holds_stack = held.stack.load(std::memory_order_relaxed)},
                            held.site);
     }
+    state_->ending_counts(thread);
     const InternalGuard guard(state_->lock);
     state_->keep_taken(thread);
     state_->retire(thread);
@@ -54,8 +61,27 @@ void Validator::forked_in_child(Thread& survivor) {
     Thread* thread = state_->threads.load(std::memory_order_relaxed);
     for (; thread != nullptr; thread = thread->next_)
         if (thread != &survivor && thread->alive_.load(std::memory_order_relaxed))
-            state_->retire(*thread);
+            state_->lose(*thread);
     state_->lock.unlock();
+}
+
+void Validator::State::lose(Thread& thread) {
+    bool holds_here = false;
+    for (uint32_t at = 0; at < thread.held_count(); ++at) {
+        const HeldLock& held = thread.held(at);
+        holds_here = holds_here ||
+                     (held.live() && !held.lock.load(std::memory_order_relaxed)->traits.shared);
+    }
+    if (!holds_here) {
+        retire(thread);
+        return;
+    }
+    // Not used again, so that what it holds stays to be seen.
+    thread.blocked_.lock.store(nullptr, std::memory_order_relaxed);
+    thread.blocked_.condition.store(nullptr, std::memory_order_relaxed);
+    thread.blocked_.joined.store(0, std::memory_order_relaxed);
+    thread.lost_.store(true, std::memory_order_relaxed);
+    thread.alive_.store(false, std::memory_order_release);
 }
 
 Thread* Validator::State::new_thread() {
@@ -78,6 +104,7 @@ Thread* Validator::State::new_thread() {
     thread->lost_locks_ = false;
     thread->handler_depth_ = 0;
     thread->signals_blocked_ = 0;
+    thread->ending_ = {};
     thread->taken_.clear();
     thread->locks_ = thread->small_locks_;
     thread->chains_ = thread->small_chains_;
@@ -85,6 +112,7 @@ Thread* Validator::State::new_thread() {
     thread->chain_mask_ = Thread::chains_cached_min - 1;
     std::memset(thread->small_locks_, 0, sizeof(thread->small_locks_));
     std::memset(thread->small_chains_, 0, sizeof(thread->small_chains_));
+    thread->forget_chains();
     const uint32_t number = threads_made.load(std::memory_order_relaxed) + 1;
     thread->number_.store(number, std::memory_order_relaxed);
     threads_made.store(number, std::memory_order_release);

@@ -34,6 +34,8 @@ enum class LockType : uint8_t {
     rwlock,      ///< Reader/writer lock; LockTraits::fair says of which kind.
     condition,   ///< A pseudo lock: "wanted" by who waits, "held" by who will notify.
     thread_end,  ///< A pseudo lock: "wanted" by who joins, "held" by the thread until it ends.
+    semaphore,   ///< A pseudo lock: who waits at it waits for somebody that nobody knows.
+    barrier,     ///< The same.
 };
 
 /// What the validator must know of an object.
@@ -43,6 +45,7 @@ struct LockTraits {
     bool fair = false;            ///< A reader waits behind a writer that waits (type rwlock).
     bool robust = false;          ///< May be left by a thread that ends: that is its designed use.
     bool error_checking = false;  ///< Taking it again is refused and does not block.
+    bool shared = false;          ///< Other processes may hold it and give it back.
 };
 
 /// How a lock is, or is to be, held.
@@ -68,6 +71,8 @@ enum class Patience : uint8_t {
 struct Access {
     Hold hold = Hold::exclusive;
     Patience patience = Patience::endless;
+
+    bool operator==(const Access&) const = default;
 };
 
 /// An instance of a lock: never used again, also when its memory is. 0 is none.

@@ -167,7 +167,70 @@ TEST(Hang, IsWhereEveryThreadWaitsAndNobodyIsLeftToNotify) {
     EXPECT_EQ(finding.chains[1].wants, &condition);
 }
 
-TEST(Hang, IsNotWhereAllThreadsWaitAtConditionsOrAreNotified) {
+TEST(Hang, IsWhereAllThreadsWaitAtConditionsUnlessASignalCanWakeOne) {
+    HangScene scene;
+    Lock& condition = scene.s.lock(&scene.s.memory[40], {.type = LockType::condition});
+    Lock& semaphore = scene.s.lock(&scene.s.memory[48], {.type = LockType::semaphore});
+    scene.validator.blocks_waiting(scene.two, &scene.a, &condition, 0);
+    scene.validator.blocks_waiting(scene.one, nullptr, &semaphore, 0);
+    EXPECT_FALSE(scene.validator.hung(scene.one).certain) << "the third thread may wake one";
+    scene.validator.blocks_joining(scene.three, scene.two.number());
+    const Validator::Hang hang = scene.validator.hung(scene.one);
+    EXPECT_TRUE(hang.certain);
+    EXPECT_TRUE(hang.unless_signal);
+    EXPECT_EQ(hang.all_threads, 3u);
+    const Finding& finding = scene.reported(scene.one);
+    ASSERT_EQ(finding.chain_count, 3u);
+    EXPECT_EQ(finding.chains[0].thread, scene.one.number());
+    EXPECT_EQ(finding.chains[0].wants, &semaphore);
+    for (const Chain& chain : finding.steps()) {
+        EXPECT_EQ(chain.holds, nullptr);
+        EXPECT_NE(chain.wants, nullptr);
+    }
+}
+
+TEST(Hang, OnALockThatAThreadLostAtTheForkHeld) {
+    HangScene scene;
+    scene.s.take(scene.two, scene.a);
+    scene.s.take(scene.two, scene.unfair, to_read);
+    scene.validator.fork_begins();
+    scene.validator.forked_in_child(scene.one);
+    scene.validator.blocks(scene.one, scene.unfair, to_read);
+    EXPECT_FALSE(scene.validator.hung(scene.one).certain) << "both may read";
+    scene.validator.blocks(scene.one, scene.a, to_try);
+    EXPECT_FALSE(scene.validator.hung(scene.one).certain) << "it gives up";
+    scene.validator.blocks(scene.one, scene.a, to_write);
+    EXPECT_TRUE(scene.validator.hung(scene.one).certain);
+    const Finding& finding = scene.reported(scene.one);
+    ASSERT_EQ(finding.chain_count, 2u);
+    EXPECT_EQ(finding.chains[0].wants, &scene.a);
+    EXPECT_EQ(finding.chains[1].thread, scene.two.number());
+    EXPECT_EQ(finding.chains[1].holds, &scene.a);
+    EXPECT_EQ(finding.chains[1].wants, nullptr);
+}
+
+TEST(Hang, IsNotOnALockThatWasMadeAnewAfterTheForkOrThatProcessesShare) {
+    HangScene scene;
+    Lock& shared = scene.s.lock(&scene.s.memory[40], {.shared = true});
+    scene.s.take_all(scene.one, {&scene.a});
+    scene.s.take(scene.two, scene.a);
+    scene.s.take(scene.two, shared);
+    scene.validator.fork_begins();
+    scene.validator.forked_in_child(scene.one);
+    scene.validator.blocks(scene.one, shared, to_write);
+    EXPECT_FALSE(scene.validator.hung(scene.one).certain) << "the parent gives it back";
+    scene.validator.unblocked(scene.one);
+    Lock& anew =
+        *scene.validator.enlist(scene.one, &scene.s.memory[0], 8, a_mutex, {.initialised = true});
+    Thread& child = *scene.validator.thread_started(scene.one.number());
+    scene.s.take(child, anew);
+    scene.validator.blocks(scene.one, anew, to_write);
+    EXPECT_FALSE(scene.validator.hung(scene.one).certain);
+    scene.s.give(child, anew);
+    EXPECT_FALSE(scene.validator.hung(scene.one).certain);
+}
+
+TEST(Hang, IsNotWhereAWaitEndsByItself) {
     HangScene scene;
     Lock& condition = scene.s.lock(&scene.s.memory[40], {.type = LockType::condition});
     scene.s.take(scene.two, scene.a);
@@ -175,9 +238,8 @@ TEST(Hang, IsNotWhereAllThreadsWaitAtConditionsOrAreNotified) {
     scene.validator.blocks(scene.one, scene.a, to_write);
     scene.validator.blocks_joining(scene.three, scene.one.number());
     EXPECT_FALSE(scene.validator.hung(scene.one).certain);
-    for (Thread* each : {&scene.one, &scene.two, &scene.three})
-        scene.validator.blocks_waiting(*each, nullptr, &condition, 0);
-    EXPECT_FALSE(scene.validator.hung(scene.one).certain);
+    scene.validator.blocks_waiting(scene.two, &scene.b, &condition, 0);
+    EXPECT_TRUE(scene.validator.hung(scene.one).certain);
 }
 
 }  // namespace

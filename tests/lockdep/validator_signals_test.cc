@@ -56,6 +56,22 @@ TEST(Signals, AHandlerThatOnlyTriesIsFine) {
     EXPECT_EQ(s.kinds(), "");
 }
 
+TEST(Signals, ARecursiveMutexIsTakenAgainByTheHandlerWithoutWaiting) {
+    Scripted s;
+    s.validator.signals_handled(bit_10);
+    Lock& a = s.lock(&s.memory[0], a_recursive_mutex);
+    Lock& b = s.lock(&s.memory[1], a_recursive_mutex);
+    s.take_all(*s.main, {&a});
+    in_handler(s, *s.main, a, to_write);
+    EXPECT_EQ(s.kinds(), "");
+    // Two of them still make a ring with who waits for the interrupted code.
+    s.take_all(*s.main, {&b});
+    Thread& other = *s.validator.thread_started(1);
+    s.validator.signals_blocked(other, bit_10);
+    s.take_all(other, {&a, &b});
+    EXPECT_EQ(s.kinds(), "signal");
+}
+
 TEST(Signals, ReadersOnBothSidesAreFineUnlessWritersComeBetween) {
     for (const bool fair : {false, true}) {
         Scripted s;

@@ -64,8 +64,10 @@ const std::vector<Ban> bans{
     {As::text,
      {"new"},
      {"src/"},
-     // heap_operators.cc wraps it for the programs that lockcheck watches.
-     {"src/base/", "src/memory/", "src/apps/lockcheck/preload/heap_operators.cc"},
+     // heap_operators.cc wraps it for the programs that lockcheck watches; passing.cc looks who
+     // calls it.
+     {"src/base/", "src/memory/", "src/apps/lockcheck/preload/heap_operators.cc",
+      "src/apps/lockcheck/preload/passing.cc"},
      "std::make_unique when a thing is made at start, SlotPool or BufferPool while it runs"},
     {As::call,
      {"malloc", "calloc", "realloc", "free", "posix_memalign", "aligned_alloc", "strdup"},
@@ -99,7 +101,7 @@ const std::vector<Ban> bans{
       "std::cerr", "fmt::print"},
      {"src/"},
      // policy.cc: the last line of a process that misused a lock; sync/ has no other way to say it.
-     {"src/apps/", "src/base/check.cc", "src/sync/policy.cc", "src/sync/watch.cc"},
+     {"src/apps/", "src/base/check.cc", "src/sync/policy.cc", "src/sync/watch_world.cc"},
      "a returned text, an EventRecord or the log of daemon/: only programs print"},
     {As::text,
      {"throw"},

@@ -67,8 +67,10 @@ struct Policy {
 
     /// Becomes part of the trace, and of the table of holders and waiters. That a lock is asked for
     /// is no news: `wanted` or `acquired` follows.
-    static void observe(sync::LockEvent event, sync::LockMode mode, const void* lock) noexcept {
-        if (event != sync::LockEvent::asked) detail::observe(event, mode, lock);
+    static void observe(sync::LockEvent event, sync::LockMode mode, const void* lock,
+                        sync::LockKind /*kind*/ = sync::LockKind::other) noexcept {
+        if (event != sync::LockEvent::asked && event != sync::LockEvent::upgrading)
+            detail::observe(event, mode, lock);
     }
 };
 

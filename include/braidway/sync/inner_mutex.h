@@ -13,7 +13,8 @@ namespace braidway::sync {
 template <typename Policy>
 struct Unobserved : Policy {
     static constexpr bool is_watched = false;
-    static void observe(LockEvent /*event*/, LockMode /*mode*/, const void* /*lock*/) noexcept {}
+    static void observe(LockEvent /*event*/, LockMode /*mode*/, const void* /*lock*/,
+                        LockKind /*kind*/) noexcept {}
 };
 
 /// The lock inside a lock, of 4 bytes: BasicMutex, but where a policy brings one of its own along

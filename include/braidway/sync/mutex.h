@@ -103,7 +103,8 @@ class BRAIDWAY_CAPABILITY("mutex") BasicMutex {
     }
 
     constexpr void observe(LockEvent event) {
-        if (!std::is_constant_evaluated()) Policy::observe(event, LockMode::exclusive, this);
+        if (!std::is_constant_evaluated())
+            Policy::observe(event, LockMode::exclusive, this, LockKind::mutex);
     }
 
     typename Policy::FutexWord word_ = free;

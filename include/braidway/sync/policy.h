@@ -23,24 +23,43 @@ enum class LockMode : uint8_t {
     upgrade,    ///< By the one reader that may become the writer, beside other readers.
 };
 
+/// Which lock speaks.
+enum class LockKind : uint8_t {
+    other,                ///< One of a user's own: held for reading, it is taken for a fair one.
+    mutex,                ///< BasicMutex.
+    rw_semaphore,         ///< BasicRwSemaphore.
+    shared_rw_semaphore,  ///< BasicSharedRwHolder; it lives in memory of several processes.
+};
+
 /// What happens to a lock, for those who watch: the explorer's table of holders and waiters, and
 /// the lock validator.
 enum class LockEvent : uint8_t {
-    asked,     ///< This thread takes the lock now, at once or after a wait without end: `wanted`
-               ///< may follow, and `acquired` does. Not for a try or a wait with a deadline.
-    wanted,    ///< This thread is about to wait for the lock; `acquired` or `given_up` follows.
-    acquired,  ///< This thread holds the lock now, also by a try.
-    given_up,  ///< The wait ended without the lock: a deadline.
-    released,  ///< This thread is about to give the lock up.
-    gone,      ///< The lock is destroyed. Only for a policy that is_watched.
+    asked,      ///< This thread takes the lock now, at once or after a wait without end: `wanted`
+                ///< may follow, and `acquired` does. Not for a try or a wait with a deadline.
+    upgrading,  ///< As `asked`, by the upgradable reader, which becomes the writer: `released`
+                ///< (upgrade) and `acquired` (exclusive) follow.
+    wanted,     ///< This thread is about to wait for the lock; `acquired` or `given_up` follows.
+    acquired,   ///< This thread holds the lock now, also by a try.
+    given_up,   ///< The wait ended without the lock: a deadline.
+    released,   ///< This thread is about to give the lock up.
+    gone,       ///< The lock is destroyed. Only for a policy that is_watched.
 };
 
 }  // namespace braidway::sync
 
 #if BRAIDWAY_SYNC_WATCHED
 namespace braidway::watch {
-/// Tells the validator; see LockEvent. A finding ends the process with a report.
-void lock_event(sync::LockEvent event, sync::LockMode mode, const void* lock) noexcept;
+/// Tell the validator; see LockEvent. A finding ends the process with a report.
+void lock_asked(sync::LockMode mode, sync::LockKind kind, const void* lock) noexcept;
+void lock_acquired(sync::LockMode mode, sync::LockKind kind, const void* lock) noexcept;
+void lock_released(sync::LockMode mode, sync::LockKind kind, const void* lock) noexcept;
+void lock_event(sync::LockEvent event, sync::LockMode mode, sync::LockKind kind,
+                const void* lock) noexcept;
+
+/// As sync::futex_wait() without a deadline; a thread that waits for a lock looks now and then
+/// whether it hangs, and a deadlock ends the process with a report.
+sync::FutexOutcome futex_wait(const std::atomic<uint32_t>& word, uint32_t expected,
+                              sync::FutexScope scope) noexcept;
 }  // namespace braidway::watch
 #endif
 
@@ -60,6 +79,9 @@ struct SystemPolicy {
 
     static FutexOutcome futex_wait(const FutexWord& word, uint32_t expected, FutexScope scope,
                                    const Deadline& deadline = Deadline::never()) {
+#if BRAIDWAY_SYNC_WATCHED
+        if (deadline.is_never()) return watch::futex_wait(word, expected, scope);
+#endif
         return sync::futex_wait(word, expected, scope, deadline);
     }
     static unsigned futex_wake(const FutexWord* word, unsigned count, FutexScope scope) {
@@ -93,9 +115,15 @@ struct SystemPolicy {
 
     /// Nobody watches, except in a build with the validator in it.
     static void observe([[maybe_unused]] LockEvent event, [[maybe_unused]] LockMode mode,
-                        [[maybe_unused]] const void* lock) noexcept {
+                        [[maybe_unused]] const void* lock,
+                        [[maybe_unused]] LockKind kind = LockKind::other) noexcept {
 #if BRAIDWAY_SYNC_WATCHED
-        watch::lock_event(event, mode, lock);
+        // The event is a constant where this is called.
+        if (event == LockEvent::asked) return watch::lock_asked(mode, kind, lock);
+        if (event == LockEvent::acquired) return watch::lock_acquired(mode, kind, lock);
+        if (event == LockEvent::released) return watch::lock_released(mode, kind, lock);
+        if (event == LockEvent::upgrading || event == LockEvent::gone)
+            watch::lock_event(event, mode, kind, lock);
 #endif
     }
 };

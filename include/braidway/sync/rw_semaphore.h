@@ -135,6 +135,7 @@ class BRAIDWAY_CAPABILITY("shared_mutex") BasicRwSemaphore {
 
     /// The upgradable reader becomes the writer; waits until the other readers have left.
     void unlock_upgrade_and_lock() BRAIDWAY_RELEASE_SHARED() BRAIDWAY_ACQUIRE() {
+        observe(LockEvent::upgrading, LockMode::exclusive);
         try_unlock_upgrade_and_lock_until(Deadline::never());
     }
     /// The same at once or not at all. (Clang's analysis has no words for what a try turns into
@@ -171,7 +172,9 @@ class BRAIDWAY_CAPABILITY("shared_mutex") BasicRwSemaphore {
     }
 
   private:
-    void observe(LockEvent event, LockMode mode) { Policy::observe(event, mode, this); }
+    void observe(LockEvent event, LockMode mode) {
+        Policy::observe(event, mode, this, LockKind::rw_semaphore);
+    }
 
     bool taken(bool success, LockMode mode) {
         if (success) observe(LockEvent::acquired, mode);

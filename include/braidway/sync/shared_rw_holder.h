@@ -328,10 +328,8 @@ class BRAIDWAY_CAPABILITY("shared reader/writer semaphore") SharedRwHolder {
                      &table_.header());
     }
 
-    /// The validator is not told: where the semaphore lives, another one may live tomorrow, and a
-    /// lock that survives its holders has no end that could be told.
     void observe(LockEvent event, LockMode mode) const {
-        if constexpr (!Policy::is_watched) Policy::observe(event, mode, &table_.header());
+        Policy::observe(event, mode, &table_.header(), LockKind::shared_rw_semaphore);
     }
 
     Table table_;

@@ -147,11 +147,6 @@ Chain Reader::chain(const Json& from) {
     number(from, "wants", chain.wants);
     text(from, "wants_mode", chain.wants_mode);
     chain.wants_stack = stack(from, "wants_stack");
-    list(from, "also_held", chain.also_held, [this](const Json& each) {
-        if (each.is_number_unsigned()) return each.get<uint64_t>();
-        complain("also_held", "numbers");
-        return uint64_t{0};
-    });
     return chain;
 }
 
@@ -222,8 +217,7 @@ Json chain_json(const Chain& chain) {
             {"holds_stack", stack_json(chain.holds_stack)},
             {"wants", or_null(chain.wants)},
             {"wants_mode", mode(chain.wants_mode)},
-            {"wants_stack", stack_json(chain.wants_stack)},
-            {"also_held", chain.also_held}};
+            {"wants_stack", stack_json(chain.wants_stack)}};
 }
 
 Json findings_json(const std::vector<Finding>& findings) {

@@ -71,7 +71,6 @@ struct Chain {
     std::optional<uint64_t> wants;  ///< Index of a lock; none where nothing is wanted.
     std::string wants_mode;
     Stack wants_stack;
-    std::vector<uint64_t> also_held;
 };
 
 /// A finding, or a note.

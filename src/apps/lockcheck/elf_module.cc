@@ -88,6 +88,52 @@ std::optional<Dwarf_Die> ElfModule::unit(uint64_t address) const {
     return std::nullopt;
 }
 
+void ElfModule::for_units(const std::function<bool(Dwarf_Die&)>& each) const {
+    if (module_ == nullptr) return;
+    Dwarf_Addr bias = 0;
+    Dwarf_Die* unit = nullptr;
+    while ((unit = dwfl_module_nextcu(module_, unit, &bias)) != nullptr) {
+        unit_bias_ = bias - bias_;
+        if (!each(*unit)) return;
+    }
+}
+
+uint64_t ElfModule::debug_bytes() const {
+    if (module_ == nullptr) return 0;
+    Dwarf_Addr bias = 0;
+    Dwarf* const debug = dwfl_module_getdwarf(module_, &bias);
+    Elf* const elf = debug == nullptr ? nullptr : dwarf_getelf(debug);
+    size_t names = 0;
+    if (elf == nullptr || elf_getshdrstrndx(elf, &names) != 0) return 0;
+    uint64_t bytes = 0;
+    for (Elf_Scn* section = nullptr; (section = elf_nextscn(elf, section)) != nullptr;) {
+        GElf_Shdr header;
+        if (gelf_getshdr(section, &header) == nullptr) continue;
+        const char* const name = elf_strptr(elf, names, header.sh_name);
+        if (name != nullptr && std::string_view(name) == ".debug_info") bytes += header.sh_size;
+    }
+    return bytes;
+}
+
+std::string ElfModule::x86_code(uint64_t address, size_t bytes_max) const {
+    GElf_Addr bias = 0;
+    Elf* const elf = module_ == nullptr ? nullptr : dwfl_module_getelf(module_, &bias);
+    GElf_Ehdr file;
+    if (elf == nullptr || gelf_getehdr(elf, &file) == nullptr || file.e_machine != EM_X86_64)
+        return "";
+    std::string code;
+    for_loadable_segments(elf, [&](const GElf_Phdr& header) {
+        if (address < header.p_vaddr || address - header.p_vaddr >= header.p_filesz) return;
+        const uint64_t within = address - header.p_vaddr;
+        const size_t bytes = std::min<uint64_t>(bytes_max, header.p_filesz - within);
+        const Elf_Data* const data = elf_getdata_rawchunk(
+            elf, static_cast<int64_t>(header.p_offset + within), bytes, ELF_T_BYTE);
+        if (data != nullptr && data->d_buf != nullptr)
+            code.assign(static_cast<const char*>(data->d_buf), data->d_size);
+    });
+    return code;
+}
+
 std::string demangled(std::string_view symbol) {
     if (!symbol.starts_with("_Z")) return std::string(symbol);
     // What the compiler put behind the name, as ".cold" or ".constprop.0".

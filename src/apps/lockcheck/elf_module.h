@@ -4,6 +4,7 @@
 
 #include <elfutils/libdwfl.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -41,6 +42,12 @@ class ElfModule {
     /// less unit_bias().
     std::optional<Dwarf_Die> unit(uint64_t address) const;
     uint64_t unit_bias() const { return unit_bias_; }
+    /// Calls `each` with every unit of the debug information, until it says false.
+    void for_units(const std::function<bool(Dwarf_Die&)>& each) const;
+    /// How much debug information there is (the size of .debug_info); 0 without any.
+    uint64_t debug_bytes() const;
+    /// The machine code at `address`, at most `bytes_max` of it; "" on other machines than x86-64.
+    std::string x86_code(uint64_t address, size_t bytes_max) const;
 
   private:
     struct End {

@@ -93,19 +93,40 @@ std::string explain_ring(const Finding& finding) {
     return fmt::format("{}: {}", what, fmt::join(ways, "; "));
 }
 
+/// Does every thread wait for somebody to wake it, and nobody is left to do so?
+bool nobody_holds(const Finding& finding) {
+    return std::ranges::none_of(finding.chains,
+                                [](const Chain& chain) { return chain.holds.has_value(); });
+}
+
+/// Is there a thread that holds something and is not there any more?
+bool gone_holder(const Finding& finding) {
+    return std::ranges::any_of(finding.chains,
+                               [](const Chain& chain) { return !chain.wants.has_value(); });
+}
+
 std::string explain_hang(const Finding& finding) {
     std::vector<std::string> ways;
     for (const Chain& chain : finding.chains) {
+        if (!chain.wants) {
+            // It has ended, or was never in this process.
+            ways.push_back(fmt::format("{} has {}{} and cannot let it go", thread_word(chain),
+                                       held(finding, chain), taken(chain)));
+            continue;
+        }
         const std::string holds =
             chain.holds ? fmt::format("holds {} and ", held(finding, chain)) : "";
         ways.push_back(fmt::format("{} {}waits for {} in {}", thread_word(chain), holds,
-                                   chain.wants ? wanted(finding, chain) : "another thread",
-                                   short_place(act(chain))));
+                                   wanted(finding, chain), short_place(act(chain))));
     }
-    return fmt::format(
-        "{} and will not go on: {}",
-        ways.size() == 1 ? "a thread waits for itself" : "threads wait for each other",
-        fmt::join(ways, "; "));
+    const char* who = "threads wait for each other and";
+    if (nobody_holds(finding) || gone_holder(finding)) {
+        who = finding.chains.size() == 1 ? "the thread waits and" : "the threads wait and";
+        if (gone_holder(finding)) who = "a thread waits and";
+    } else if (ways.size() == 1) {
+        who = "a thread waits for itself and";
+    }
+    return fmt::format("{} will not go on: {}", who, fmt::join(ways, "; "));
 }
 
 /// The chain that waits for a condition or the end of a thread; the first one if there is none.
@@ -203,6 +224,7 @@ Story story_of_recursive_read(const Finding& finding) {
 }
 
 std::string waiting_step(const Finding& finding, const Chain& chain) {
+    if (!chain.wants) return fmt::format("never lets {} go", held(finding, chain));
     const std::string in = short_place(act(chain));
     const Lock* lock = finding.lock(chain.wants);
     if (lock != nullptr && lock->is_condition()) return fmt::format("waits in {} to be woken", in);
@@ -232,7 +254,11 @@ Story story_of_ring(const Finding& finding) {
     for (size_t at = 0; at < finding.chains.size(); ++at)
         story.steps.push_back({at, waiting_step(finding, finding.chains[at])});
     const bool now = finding.kind == "hang";
-    if (finding.chains.size() == 1)
+    if (now && nobody_holds(finding))
+        story.end = "Nobody is left to wake any of them.";
+    else if (now && gone_holder(finding))
+        story.end = "Who could let it go is not there.";
+    else if (finding.chains.size() == 1)
         story.end = fmt::format("Nobody else can let the lock go: it {} on.",
                                 now ? "never goes" : "would never go");
     else

@@ -10,11 +10,13 @@
 #include "apps/lockcheck/program.h"
 #include "apps/lockcheck/render.h"
 #include "apps/lockcheck/state_file.h"
+#include "apps/lockcheck/type_groups.h"
 
 int main(int argc, char** argv) {
     namespace lockcheck = braidway::lockcheck;
     // How the runtime calls it, inside a program that is watched; not for users.
     if (argc == 2 && std::string_view(argv[1]) == "--render") return lockcheck::run_render();
+    if (argc == 2 && std::string_view(argv[1]) == "--types") return lockcheck::run_types();
     std::error_code error;
     return lockcheck::run_lockcheck(
         {argv + 1, argv + argc},

@@ -20,7 +20,7 @@ constexpr const char* raw = R"({"lockcheck":1,"state":"running",
     "offset":40,"size":80}],
   "chains":[{"thread":2,"thread_name":"worker","holds":0,"holds_mode":"exclusive",
     "holds_stack":[{"address":"0x56","module":"/bin/x","offset":"0x12"}],
-    "wants":null,"wants_mode":null,"wants_stack":[],"also_held":[4]}],
+    "wants":null,"wants_mode":null,"wants_stack":[]}],
   "suppressed_by":null}],"notes":[]})";
 
 TEST(LockDocument, RawOnesAreRead) {
@@ -41,7 +41,6 @@ TEST(LockDocument, RawOnesAreRead) {
     EXPECT_EQ(finding.chains[0].thread_name, "worker");
     EXPECT_EQ(finding.chains[0].holds, 0u);
     EXPECT_FALSE(finding.chains[0].wants);
-    EXPECT_EQ(finding.chains[0].also_held, std::vector<uint64_t>{4});
 }
 
 TEST(LockDocument, WhatIsWrittenIsReadBackTheSame) {
@@ -71,7 +70,7 @@ TEST(LockDocument, GarbageIsRefusedWithOneLine) {
           R"({"lockcheck":1,"process":{"id":"1-1"},"findings":[
               {"kind":"order","locks":[{"address":"12"}]}]})",
           R"({"lockcheck":1,"process":{"id":"1-1"},"findings":[
-              {"kind":"order","chains":[{"also_held":["x"]}]}]})",
+              {"kind":"order","chains":[{"holds":"x"}]}]})",
           R"({"lockcheck":1,"process":{"id":"1-1"},"findings":[
               {"kind":"order","chains":[{"holds":-1}]}]})"}) {
         const auto document = read_document(text);

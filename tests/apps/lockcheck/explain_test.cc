@@ -69,6 +69,31 @@ TEST(Explain, AHangSaysWhoWaitsNow) {
     EXPECT_THAT(story(finding)->end, HasSubstr("none goes on"));
 }
 
+TEST(Explain, AHangAtWhatNobodyLetsGoSaysWhoIsNotThere) {
+    Finding finding = made::order();
+    finding.kind = "hang";
+    finding.remark = "the thread was lost at the fork";
+    finding.chains[0].holds.reset();
+    finding.chains[1].wants.reset();
+    finding.chains[1].wants_stack.clear();
+    finding.chains[1].holds = finding.chains[0].wants;
+    EXPECT_EQ(explain(finding),
+              "a thread waits and will not go on: thread 1 waits for journal in take_1 "
+              "(bank.c:11); thread 2 has journal (taken in take_1 (bank.c:20)) and cannot let it "
+              "go (the thread was lost at the fork)");
+    EXPECT_EQ(story(finding)->end, "Who could let it go is not there.");
+}
+
+TEST(Explain, AHangWhereNobodyIsLeftToWakeSaysSo) {
+    Finding finding = made::order();
+    finding.kind = "hang";
+    for (Chain& chain : finding.chains) chain.holds.reset();
+    EXPECT_THAT(explain(finding), HasSubstr("the threads wait and will not go on: thread 1 waits"));
+    EXPECT_EQ(story(finding)->end, "Nobody is left to wake any of them.");
+    finding.chains.pop_back();
+    EXPECT_THAT(explain(finding), HasSubstr("the thread waits and will not go on: thread 1 waits"));
+}
+
 TEST(Explain, AStrangersUnlockNamesTheHolder) {
     Finding finding = made::misuse("unlock-unheld");
     finding.chains.push_back(made::chain(2, 0, 0, 20));

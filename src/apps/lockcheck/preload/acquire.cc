@@ -14,32 +14,26 @@ bool same_traits(const lockdep::LockTraits& left, const lockdep::LockTraits& rig
            left.error_checking == right.error_checking;
 }
 
-bool in_own_stack(const ThreadRecord& self, const void* address) {
-    const auto at = reinterpret_cast<uintptr_t>(address);
-    return at >= self.stack_low && at < self.stack_high;
-}
-
 lockdep::Lock* enlist(ThreadRecord& self, const Object& object, const lockdep::Making& making) {
+    lockdep::LockTraits traits = object.traits;
+    traits.shared = object.shared_between_processes;
     lockdep::Lock* const lock =
-        validator().enlist(*self.thread, object.address, object.bytes, object.traits, making);
-    if (lock != nullptr && making.place == lockdep::Place::stack &&
-        in_own_stack(self, object.address)) {
-        watch_stack_lock(self, *lock);
-    }
+        validator().enlist(*self.thread, object.address, object.bytes, traits, making);
+    if (lock != nullptr && making.place == lockdep::Place::stack) watch_stack_lock(self, *lock);
     return lock;
 }
 
 }  // namespace
 
 lockdep::Lock* lock_at(ThreadRecord& self, const Object& object, uintptr_t site, uintptr_t frame) {
+    self.event_frame = frame;
     forget_left_handlers(self, frame);
     if (frame > self.lowest_stack_lock) forget_left_frames(self, frame);
     lockdep::Lock* const lock = validator().find(object.address);
     if (lock != nullptr && same_traits(lock->traits, object.traits)) {
-        const bool watched_frame =
-            lock->making.place == lockdep::Place::stack && in_own_stack(self, object.address);
-        if (!watched_frame || stack_lock_is_same(*lock, site) ||
-            stack_lock_stays(self, *lock, site)) {
+        if (lock->making.place != lockdep::Place::stack) return lock;
+        if (stack_lock_is_same(self, *lock, site) || stack_lock_stays(self, *lock, site)) {
+            stack_lock_is_used(self, *lock);
             return lock;
         }
         // Its frame was left; what is there now is the next one's.
@@ -50,7 +44,9 @@ lockdep::Lock* lock_at(ThreadRecord& self, const Object& object, uintptr_t site,
 }
 
 void initialised(ThreadRecord& self, const Object& object, const char* name, uint64_t class_key) {
+    const auto frame = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
     in_validator(self, [&] {
+        self.event_frame = frame;
         lockdep::Making making = making_of(self, object.address, object.bytes, true);
         if (name != nullptr) making.name = name;
         if (class_key != 0) making.class_key = class_key;
@@ -83,7 +79,9 @@ bool holds(const ThreadRecord& self, const void* address) {
 }
 
 [[gnu::noinline]] void released_slowly(ThreadRecord& self, const Object& object, uintptr_t site) {
+    const auto frame = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
     in_validator(self, [&] {
+        self.event_frame = frame;
         if (!holds(self, object.address)) {
             // Somebody whom nobody sees here may have taken it; and what found no room in the
             // tables was taken unseen.

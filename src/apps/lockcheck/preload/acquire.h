@@ -54,11 +54,15 @@ inline bool still_there(const ThreadRecord& self, const lockdep::Pending& pendin
                         uintptr_t frame) {
     if (frame > self.lowest_stack_lock) [[unlikely]]
         return false;
-    if (pending.lock->making.place != lockdep::Place::stack) [[likely]]
-        return true;
-    const auto at =
-        reinterpret_cast<uintptr_t>(pending.lock->address.load(std::memory_order_relaxed));
-    return at < self.stack_low || at >= self.stack_high || stack_lock_is_same(*pending.lock, site);
+    return pending.lock->making.place != lockdep::Place::stack ||
+           stack_lock_is_same(self, *pending.lock, site);
+}
+
+/// An event of the thread's that is no use of a lock, made from `frame`: locks in frames that were
+/// left are forgotten before another thread sees their memory used again.
+inline void look_at_stack(ThreadRecord& self, uintptr_t frame) {
+    if (frame > self.lowest_stack_lock) [[unlikely]]
+        in_validator(self, [&self, frame] { forget_left_frames(self, frame); });
 }
 
 /// Before an acquisition. `describe()` gives the Object when it must be looked at.

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // pthread_cond_* and cnd_*: they are one object in glibc.
+#include <dlfcn.h>
+#include <link.h>
+
+#include <array>
 #include <cerrno>
+#include <cstring>
 
 #include "apps/lockcheck/preload/acquire.h"
 #include "apps/lockcheck/preload/real.h"
@@ -34,6 +39,7 @@ uint64_t key_of_meeting(ThreadRecord& self, const lockdep::Lock* lock, uintptr_t
     };
     mix(site);
     mix(frame);
+    mix(self.lent_left);
     const uint32_t held = self.thread->held_count();
     for (uint32_t i = 0; i < held; ++i) {
         mix(self.thread->held(i).id);
@@ -49,6 +55,19 @@ bool is_shared_between_processes(const pthread_cond_t& condition) {
     return (__atomic_load_n(&condition.__data.__wrefs, __ATOMIC_RELAXED) & shared_bit) != 0;
 }
 
+/// Where the program waits: not in the C++ library, in which all waits of std::condition_variable
+/// are one.
+uintptr_t place_of(lockdep::StackId stack, uintptr_t site) {
+    std::array<uintptr_t, 8> room{};
+    for (const uintptr_t frame : validator().stack(stack, room)) {
+        dl_find_object found{};
+        const bool known = _dl_find_object(reinterpret_cast<void*>(frame - 1), &found) == 0;
+        const char* const name = known ? found.dlfo_link_map->l_name : nullptr;
+        if (name == nullptr || std::strstr(name, "libstdc++.so") == nullptr) return frame;
+    }
+    return site;
+}
+
 /// One wait: what must be put right after it, also when the thread is cancelled in it.
 struct Wait {
     ThreadRecord* self = nullptr;
@@ -59,33 +78,43 @@ struct Wait {
     clockid_t clock = CLOCK_REALTIME;
     bool has_clock = false;
     uintptr_t site = 0;
+    lockdep::Lock* watched_condition = nullptr;
+    uint32_t ticket = 0;  ///< Lock::notified when it began.
+    lockdep::StackId stack = 0;
 };
 
 void begin(Wait& wait, lockdep::Patience patience) {
     ThreadRecord& self = *wait.self;
     const auto frame = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+    look_at_stack(self, frame);
     const bool bounded = patience == lockdep::Patience::bounded;
     if (!holds(self, wait.mutex)) {
         released_slowly(self, describe_mutex(wait.mutex), wait.site);
     } else {
         wait.lock = validator().find(wait.mutex);
     }
+    if (lockdep::Validator::has_ending(*self.thread))
+        in_validator(self, [&] { validator().waits_again(*self.thread, wait.lock); });
     lockdep::Lock* condition = validator().find(wait.condition);
     uint64_t key = key_of_meeting(self, condition, wait.site, frame, bounded ? 1 : 0);
     lockdep::StackId stack = remembered(self, key).stack;
     if (key == 0 || remembered(self, key).key != key) {
         in_validator(self, [&] {
+            look_at_frames(self, frame);
             condition = lock_at(self, describe(wait.condition), wait.site, frame);
             if (condition == nullptr) return;
-            validator().waits_on_condition(*self.thread, *condition, wait.lock, patience,
-                                           wait.site);
             stack = validator().stack_here();
+            validator().waits_on_condition(*self.thread, *condition, wait.lock, patience,
+                                           place_of(stack, wait.site));
         });
         key = key_of_meeting(self, condition, wait.site, frame, bounded ? 1 : 0);
-        if (key != 0) remembered(self, key) = {key, stack};
+        if (key != 0) remembered(self, key) = {.key = key, .stack = stack};
     }
     const bool ends_unseen = bounded || is_shared_between_processes(*wait.condition);
     validator().blocks_waiting(*self.thread, wait.lock, ends_unseen ? nullptr : condition, stack);
+    wait.stack = stack;
+    wait.watched_condition = bounded ? nullptr : condition;
+    if (condition != nullptr) wait.ticket = condition->notified.load(std::memory_order_relaxed);
     if (wait.lock == nullptr || self.thread->release_last(wait.mutex)) return;
     in_validator(self, [&] { validator().released(*self.thread, wait.mutex, wait.site); });
 }
@@ -96,6 +125,13 @@ void end(void* argument) {
     validator().unblocked(*wait.self->thread);
     if (wait.lock == nullptr) return;
     const KeptErrno kept;
+    if (wait.watched_condition != nullptr &&
+        lockdep::Validator::ended_by_one_holder(*wait.watched_condition, wait.ticket)) {
+        in_validator(*wait.self, [&] {
+            validator().ended_by_holder(*wait.self->thread, *wait.watched_condition,
+                                        place_of(wait.stack, wait.site), wait.site);
+        });
+    }
     lockdep::Pending pending;
     if (wait.self->thread->wants_known(wait.mutex, write_endlessly, wait.site, pending)) {
         wait.self->thread->acquired(pending);
@@ -132,23 +168,41 @@ int wait_watched(Wait wait) {
     begin(wait, wait.until == nullptr ? lockdep::Patience::endless : lockdep::Patience::bounded);
     const int result = wait_really(wait);
     end(&wait);
+    look_at_stack(*wait.self, reinterpret_cast<uintptr_t>(__builtin_frame_address(0)));
     return result;
 }
 
 void notify(pthread_cond_t* condition, uintptr_t site) {
     ThreadRecord* const self = watched();
     if (self == nullptr) return;
+    const auto frame = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+    look_at_stack(*self, frame);
     constexpr unsigned what = 2;
     lockdep::Lock* lock = validator().find(condition);
     uint64_t key = key_of_meeting(*self, lock, site, 0, what);
-    if (key != 0 && remembered(*self, key).key == key) return;
-    const auto frame = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
-    in_validator(*self, [&] {
-        lock = lock_at(*self, describe(condition), site, frame);
-        if (lock != nullptr) validator().notifies(*self->thread, *lock, site);
-    });
-    key = key_of_meeting(*self, lock, site, 0, what);
-    if (key != 0) remembered(*self, key) = {key, 0};
+    if (key == 0 || remembered(*self, key).key != key) {
+        lockdep::StackId stack = 0;
+        in_validator(*self, [&] {
+            look_at_frames(*self, frame);
+            lock = lock_at(*self, describe(condition), site, frame);
+            if (lock == nullptr) return;
+            validator().notifies(*self->thread, *lock, site);
+            if (!lockdep::Validator::notifies_freely(*self->thread, *lock))
+                stack = validator().stack_here();
+        });
+        key = key_of_meeting(*self, lock, site, 0, what);
+        if (key != 0) remembered(*self, key) = {.key = key, .stack = stack};
+    }
+    if (lock == nullptr) return;
+    constexpr uint32_t often_enough = 100;
+    ThreadRecord::Meeting& meeting = remembered(*self, key);
+    if (lockdep::Validator::notifies_freely(*self->thread, *lock) ||
+        meeting.times == often_enough) {
+        lockdep::Validator::notified_freely(*lock);
+        return;
+    }
+    ++meeting.times;
+    in_validator(*self, [&] { validator().notified_holding(*self->thread, *lock, meeting.stack); });
 }
 
 int c11_result(int result) {

@@ -3,11 +3,13 @@
 
 #include <poll.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <cstring>
 
+#include "apps/lockcheck/preload/own_descriptors.h"
 #include "apps/lockcheck/preload/raw_calls.h"
 
 namespace braidway::lockcheck {
@@ -16,17 +18,6 @@ namespace {
 /// Whoever has the lock writes a few kilobytes.
 constexpr int lock_tries = 2'000;
 constexpr int64_t lock_pause_ns = 5'000'000;
-
-/// Far from the descriptors that programs expect.
-constexpr int kept_from = 500;
-
-/// A file that this process will not be allowed to open any more.
-struct KeptFile {
-    int fd = -1;
-    dev_t device = 0;
-    ino_t inode = 0;
-};
-constinit KeptFile kept;
 
 template <typename Try>
 bool lock_patiently(const Try& try_once) {
@@ -82,6 +73,13 @@ bool read_whole(int fd, char*& contents, size_t& bytes, size_t& mapped_bytes) {
     return true;
 }
 
+/// May this process make the file so long? Trying would bring SIGXFSZ, and leave half a line.
+bool may_reach(size_t bytes) {
+    rlimit limit{};
+    return raw_call(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, as_word(&limit)) != 0 ||
+           bytes <= limit.rlim_cur;
+}
+
 /// Writes what differs from `before` on: readers see whole lines but for the one that changes.
 bool write_from(int fd, std::string_view before, std::string_view after) {
     const size_t common = std::min(before.size(), after.size());
@@ -96,6 +94,18 @@ bool write_from(int fd, std::string_view before, std::string_view after) {
     }
     return raw_call(SYS_ftruncate, fd, static_cast<long>(after.size())) == 0;
 }
+
+bool same_file(int left, int right) {
+    struct stat one{};
+    struct stat other{};
+    return raw_call(SYS_fstat, left, as_word(&one)) == 0 &&
+           raw_call(SYS_fstat, right, as_word(&other)) == 0 && one.st_dev == other.st_dev &&
+           one.st_ino == other.st_ino;
+}
+
+/// Before a line that does not move; no other line begins with it.
+constexpr char fixed_mark = ' ';
+constexpr size_t page_bytes = 65'536;  ///< The largest there is.
 
 bool is_line_of(std::string_view line, std::string_view id) {
     // The only member of that name: quotes inside of texts have a backslash before them.
@@ -137,52 +147,137 @@ void replace_line(Text& into, std::string_view contents, std::string_view id,
     if (!replaced) into.add(line);
 }
 
-int kept_document_file() {
-    struct stat now{};
-    if (kept.fd < 0 || raw_call(SYS_fstat, kept.fd, as_word(&now)) != 0 ||
-        now.st_dev != kept.device || now.st_ino != kept.inode)
-        return -1;
-    return kept.fd;
+void add_fixed_line(Text& into, std::string_view contents, std::string_view id,
+                    std::string_view line, FixedLine& place) {
+    const auto next_line = [&contents] {
+        const std::string_view each = contents.substr(0, contents.find('\n') + 1);
+        contents.remove_prefix(each.size());
+        return each;
+    };
+    // Those of other processes come first and stay where they are.
+    while (contents.starts_with(fixed_mark) && contents.find('\n') != std::string_view::npos)
+        into.add(next_line());
+    into.add({&fixed_mark, 1});
+    place.offset_bytes = into.size();
+    if (line.ends_with('\n')) line.remove_suffix(1);
+    into.add(line);
+    for (size_t at = line.size(); at < place.room_bytes; ++at) into.add({&fixed_mark, 1});
+    into.add("\n");
+    while (contents.find('\n') != std::string_view::npos)
+        if (const std::string_view each = next_line(); !is_line_of(each, id)) into.add(each);
 }
 
 void keep_document_file(const char* pattern, int process) {
-    if (kept_document_file() >= 0) return;
+    if (kept_descriptor(OwnDescriptor::document) >= 0) return;
     Text name;
     add_file_name(name, pattern, process);
     const int fd = open_file(name.data(), O_RDWR | O_CREAT | O_NOCTTY, 0666);
     name.clear_and_free();
     if (fd < 0) return;
-    struct stat status{};
-    const long moved = raw_call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, kept_from);
-    if (moved >= 0 && raw_call(SYS_fstat, fd, as_word(&status)) == 0)
-        kept = {static_cast<int>(moved), status.st_dev, status.st_ino};
+    keep_descriptor(OwnDescriptor::document, fd);
     close_file(fd);
 }
 
-bool write_document(const char* pattern, int process, std::string_view id, std::string_view line) {
+DocumentFile::DocumentFile(const char* pattern, int process) {
     Text name;
     add_file_name(name, pattern, process);
-    int fd = open_file(name.data(), O_RDWR | O_CREAT | O_NOCTTY, 0666);
+    fd_ = open_file(name.data(), O_RDWR | O_CREAT | O_NOCTTY, 0666);
     name.clear_and_free();
-    const bool is_kept = fd < 0;
-    if (is_kept) fd = kept_document_file();
-    if (fd < 0) return false;
-    char* before = nullptr;
-    size_t bytes = 0;
-    size_t mapped_bytes = 0;
-    Text after;
-    bool written = false;
-    if (lock_file(fd, is_kept)) {
-        if (read_whole(fd, before, bytes, mapped_bytes)) {
-            replace_line(after, {before, bytes}, id, line);
-            written = after.complete() && write_from(fd, {before, bytes}, after.view());
-        }
-        unlock_file(fd, is_kept);
+    // Below another root the same path may be another file.
+    const int kept = kept_descriptor(OwnDescriptor::document);
+    if (kept >= 0 && (fd_ < 0 || !same_file(fd_, kept))) {
+        if (fd_ >= 0) close_file(fd_);
+        fd_ = kept;
+        is_kept_ = true;
     }
-    if (before != nullptr) unmap_pages(before, mapped_bytes);
+    is_locked_ = fd_ >= 0 && lock_file(fd_, is_kept_);
+}
+
+DocumentFile::~DocumentFile() {
+    if (is_locked_) unlock_file(fd_, is_kept_);
+    if (contents_ != nullptr) unmap_pages(contents_, mapped_bytes_);
+    if (fd_ >= 0 && !is_kept_) close_file(fd_);
+}
+
+bool DocumentFile::read() {
+    return is_locked_ && read_whole(fd_, contents_, bytes_, mapped_bytes_);
+}
+
+bool DocumentFile::write(const Text& after) {
+    return after.complete() && may_reach(after.size()) && write_from(fd_, contents(), after.view());
+}
+
+bool DocumentFile::append(std::string_view line) {
+    struct stat status{};
+    if (!is_locked_ || raw_call(SYS_fstat, fd_, as_word(&status)) != 0) return false;
+    const auto end = static_cast<size_t>(status.st_size);
+    char last = '\n';
+    if (end > 0 && raw_call(SYS_pread64, fd_, as_word(&last), 1, status.st_size - 1) != 1)
+        return false;
+    if (last != '\n' || !may_reach(end + line.size())) return false;
+    size_t at = 0;
+    while (at < line.size()) {
+        const long count =
+            raw_call(SYS_pwrite64, fd_, as_word(line.data() + at),
+                     static_cast<long>(line.size() - at), static_cast<long>(end + at));
+        if (count == -EINTR) continue;
+        if (count <= 0) return false;
+        at += static_cast<size_t>(count);
+    }
+    return true;
+}
+
+void* DocumentFile::map(const FixedLine& place) const {
+    const size_t below = place.offset_bytes % page_bytes;
+    const long at =
+        raw_call(SYS_mmap, 0, static_cast<long>(below + place.room_bytes), PROT_READ | PROT_WRITE,
+                 MAP_SHARED, fd_, static_cast<long>(place.offset_bytes - below));
+    if (at < 0 && at > -4096) return nullptr;
+    return reinterpret_cast<char*>(at) + below;
+}
+
+bool write_document(const char* pattern, int process, std::string_view id, std::string_view line) {
+    DocumentFile file(pattern, process);
+    if (!file.read()) return false;
+    Text after;
+    replace_line(after, file.contents(), id, line);
+    const bool written = file.write(after);
     after.clear_and_free();
-    if (!is_kept) close_file(fd);
     return written;
+}
+
+bool begin_document(const char* pattern, int process, std::string_view id, std::string_view line) {
+    {
+        DocumentFile file(pattern, process);
+        if (file.append(line)) return true;
+    }
+    return write_document(pattern, process, id, line);
+}
+
+bool read_line(const char* pattern, int process, std::string_view id, Text& into) {
+    DocumentFile file(pattern, process);
+    if (!file.read()) return false;
+    std::string_view rest = file.contents();
+    for (size_t end = rest.find('\n'); end != std::string_view::npos; end = rest.find('\n')) {
+        if (is_line_of(rest.substr(0, end), id)) {
+            into.add(rest.substr(0, end + 1));
+            return into.complete();
+        }
+        rest.remove_prefix(end + 1);
+    }
+    return false;
+}
+
+char* fix_line(const char* pattern, int process, std::string_view id, std::string_view line,
+               size_t room_bytes) {
+    DocumentFile file(pattern, process);
+    if (line.size() > room_bytes || !file.read()) return nullptr;
+    Text after;
+    FixedLine place{0, room_bytes};
+    add_fixed_line(after, file.contents(), id, line, place);
+    void* const mapped = file.write(after) ? file.map(place) : nullptr;
+    after.clear_and_free();
+    return static_cast<char*>(mapped);
 }
 
 }  // namespace braidway::lockcheck

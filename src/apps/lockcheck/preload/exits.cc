@@ -10,13 +10,15 @@
 #include "apps/lockcheck/preload/report.h"
 #include "apps/lockcheck/preload/settings.h"
 #include "apps/lockcheck/preload/signals.h"
+#include "apps/lockcheck/preload/type_merging.h"
 #include "apps/lockcheck/preload/watch.h"
 
 namespace braidway::lockcheck {
 namespace {
 
+/// As the program would have: where that is forbidden, it dies of it.
 [[noreturn]] void leave(int status) {
-    raw_call(SYS_exit_group, status);
+    kernel_call(SYS_exit_group, status);
     __builtin_unreachable();
 }
 
@@ -27,7 +29,10 @@ int finish(int status) {
     validator().process_exits();
     ThreadRecord* const self = current_record;
     bool found = false;
-    const auto work = [&] { found = finish_reports(ProcessEnd::exited); };
+    const auto work = [&] {
+        merge_by_type();
+        found = finish_reports(ProcessEnd::exited);
+    };
     if (self != nullptr) {
         in_validator(*self, [&] { work(); });
     } else {
@@ -50,6 +55,8 @@ constinit Main* program_main = nullptr;
 
 /// The C library calls its own exit() when main() returns.
 int run_main(int argument_count, char** arguments, char** environment) {
+    if (current_record != nullptr)
+        current_record->first_frame = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
     const int status = program_main(argument_count, arguments, environment);
     exit_begins();
     return status;
@@ -75,6 +82,10 @@ void last_quick_exit_handler() {
 void watch_exits() {
     on_exit(last_exit_handler, nullptr);
     std::at_quick_exit(last_quick_exit_handler);
+}
+
+int status_at_end(int status) {
+    return finish(status);
 }
 
 void end_after_hang() {

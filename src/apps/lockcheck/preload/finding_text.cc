@@ -47,9 +47,15 @@ const char* type_word(lockdep::LockType type) {
             return "condition";
         case lockdep::LockType::thread_end:
             return "thread";
+        case lockdep::LockType::semaphore:
+            return "semaphore";
+        case lockdep::LockType::barrier:
+            return "barrier";
     }
     return "lock";
 }
+
+}  // namespace
 
 const char* place_word(lockdep::Place place) {
     switch (place) {
@@ -67,11 +73,14 @@ const char* place_word(lockdep::Place place) {
     return "unknown";
 }
 
+namespace {
+
 const char* mode_word(bool shared) {
     return shared ? "\"shared\"" : "\"exclusive\"";
 }
 
-/// Which file an address lies in, and where in it; without a lock, from any thread.
+}  // namespace
+
 bool find_module(uintptr_t address, const char*& path, uintptr_t& offset) {
     dl_find_object found{};
     if (_dl_find_object(reinterpret_cast<void*>(address), &found) != 0) return false;
@@ -81,10 +90,7 @@ bool find_module(uintptr_t address, const char*& path, uintptr_t& offset) {
     return true;
 }
 
-void add_stack(Text& text, lockdep::StackId id) {
-    std::array<uintptr_t, 128> room{};
-    const std::span<const uintptr_t> frames =
-        id == 0 ? std::span<const uintptr_t>{} : validator().stack(id, room);
+void add_frames(Text& text, std::span<const uintptr_t> frames) {
     text.add("[");
     for (size_t at = 0; at < frames.size(); ++at) {
         if (at > 0) text.add(",");
@@ -98,6 +104,13 @@ void add_stack(Text& text, lockdep::StackId id) {
         text.add("}");
     }
     text.add("]");
+}
+
+namespace {
+
+void add_stack(Text& text, lockdep::StackId id) {
+    std::array<uintptr_t, 128> room{};
+    add_frames(text, id == 0 ? std::span<const uintptr_t>{} : validator().stack(id, room));
 }
 
 /// Of a pseudo lock that stands for a thread's end, whose address is its number with a high bit.
@@ -142,12 +155,17 @@ void add_lock(Text& text, const Lock& lock, size_t index) {
     if (lock.traits.type == lockdep::LockType::rwlock)
         text.add(",\"fair\":").add(lock.traits.fair ? "true" : "false");
     text.add(",\"created\":");
-    if (making.stack == 0) {
+    const bool allocated = making.place == lockdep::Place::heap && making.block_made_at != 0;
+    if (making.stack == 0 && !allocated) {
         text.add("null}");
         return;
     }
     text.add("{\"thread\":").add_number(making.thread).add(",\"stack\":");
-    add_stack(text, making.stack);
+    // Without an initialisation, where its memory was asked for.
+    if (making.stack != 0)
+        add_stack(text, making.stack);
+    else
+        add_frames(text, {&making.block_made_at, 1});
     text.add("}}");
 }
 
@@ -174,7 +192,7 @@ void add_chain(Text& text, const Chain& chain, const Locks& locks) {
     text.add(",\"wants_mode\":").add(mode_word(chain.wants_as != Want::write));
     text.add(",\"wants_stack\":");
     add_stack(text, chain.wants_stack);
-    text.add(",\"also_held\":[]}");
+    text.add("}");
 }
 
 void add_lock_words(Text& text, const Lock& lock) {

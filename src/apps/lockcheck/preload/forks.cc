@@ -12,6 +12,7 @@
 #include "apps/lockcheck/preload/report.h"
 #include "apps/lockcheck/preload/signals.h"
 #include "apps/lockcheck/preload/stack_locks.h"
+#include "apps/lockcheck/preload/type_merging.h"
 #include "apps/lockcheck/preload/watch.h"
 
 namespace braidway::lockcheck {
@@ -65,6 +66,7 @@ void after_fork_in_child() {
     keep_only_stack(*current_record);
     keep_only(*current_record);
     reports_in_child();
+    types_in_child();
     --current_record->inside;
     restore_signals(mask_before_fork);
 }

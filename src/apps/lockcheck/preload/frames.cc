@@ -77,4 +77,11 @@ StackFrame frame_around(uintptr_t address, uintptr_t stack_low, uintptr_t stack_
 #endif
 }
 
+bool stack_reaches(uintptr_t begin, uintptr_t end) {
+    // The first frame that ends above `begin`.
+    Search search{.address = begin, .stack_low = begin, .stack_high = end};
+    _Unwind_Backtrace(look_for_end, &search);
+    return search.found != 0;
+}
+
 }  // namespace braidway::lockcheck

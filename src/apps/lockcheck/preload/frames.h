@@ -23,4 +23,8 @@ struct StackFrame {
 /// beginning.
 StackFrame frame_around(uintptr_t address, uintptr_t stack_low, uintptr_t stack_high);
 
+/// Do the frames of the calling thread lead to one that ends in [begin, end)? On a fiber they do
+/// not lead to the thread's first ones.
+bool stack_reaches(uintptr_t begin, uintptr_t end);
+
 }  // namespace braidway::lockcheck

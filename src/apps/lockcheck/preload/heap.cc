@@ -22,6 +22,9 @@
 namespace braidway::lockcheck {
 namespace {
 
+/// From this size on, malloc() of the C library maps a block of its own (M_MMAP_THRESHOLD).
+constexpr size_t mapped_bytes_min = 128 * 1024;
+
 /// Serves what is asked for while the functions behind ours are looked up. Never given back.
 class EarlyMemory {
   public:
@@ -228,8 +231,11 @@ void prepare_heap() {
 }
 
 void* block_made_slowly(void* block, size_t bytes, uintptr_t site) {
-    if (block == nullptr || heap_map.made(block, bytes, site)) return block;
+    if (block == nullptr) return block;
     const auto begin = reinterpret_cast<uintptr_t>(block);
+    // The C library maps such a block for itself; what was mapped there may have gone unseen.
+    if (bytes >= mapped_bytes_min) tell_gone(begin, begin + bytes);
+    if (heap_map.made(block, bytes, site)) return block;
     tell_gone(begin, begin + bytes);
     heap_map.forget(block);
     static_cast<void>(heap_map.made(block, bytes, site));

@@ -13,11 +13,11 @@
 
 #include <array>
 #include <atomic>
-#include <span>
 
 #include "apps/lockcheck/preload/allocation_sites.h"
-#include "apps/lockcheck/preload/frames.h"
 #include "apps/lockcheck/preload/heap_map.h"
+#include "apps/lockcheck/preload/initialiser.h"
+#include "apps/lockcheck/preload/mixed.h"
 #include "apps/lockcheck/preload/stack_locks.h"
 #include "apps/lockcheck/preload/static_objects.h"
 
@@ -33,8 +33,6 @@ constexpr uint64_t object_bytes_max = 4096;
 /// That many locks with nothing besides are rather a struct of them than an array; more are an
 /// array.
 constexpr uint64_t struct_locks_max = 3;
-constexpr size_t class_frames = 6;
-constexpr size_t wrapper_frames_max = 10;
 
 /// A block or static object, and what it looks like around the lock.
 struct Surround {
@@ -44,40 +42,11 @@ struct Surround {
     uintptr_t begin = 0;
 };
 
-uint64_t mixed(uint64_t key, uint64_t more) {
-    key = (key ^ more) * 0x9e3779b97f4a7c15;
-    return key ^ (key >> 29);
-}
-
 /// Never 0, which means "a class of its own".
 uint64_t key_of(std::initializer_list<uint64_t> parts) {
     uint64_t key = 0x6c6f636b;
     for (const uint64_t part : parts) key = mixed(key, part);
     return key == 0 ? 1 : key;
-}
-
-/// Who initialises a lock: the first frame that is no wrapper of the libraries, and those further
-/// up that tell users of the program's own wrappers apart.
-struct Initialiser {
-    uintptr_t site = 0;
-    uint64_t stack_key = 0;
-};
-
-Initialiser initialiser_on_the_stack() {
-    std::array<uintptr_t, wrapper_frames_max + class_frames> room{};
-    std::span<uintptr_t> frames(room.data(), program_frames(room));
-    if (frames.empty()) return {};
-    std::span<uintptr_t> users = frames;
-    for (size_t i = 0; i < wrapper_frames_max && !users.empty(); ++i) {
-        if (!is_wrapper_code(users.front())) break;
-        users = users.subspan(1);
-    }
-    // Nothing but wrappers: then they are all there is to tell.
-    if (users.empty()) users = frames;
-    Initialiser found{.site = users.front(), .stack_key = 0};
-    for (size_t i = 0; i < users.size() && i < class_frames; ++i)
-        found.stack_key = mixed(found.stack_key, users[i]);
-    return found;
 }
 
 /// Locks that were initialised in one block by the very same stack, one after the other, are
@@ -107,14 +76,36 @@ class ArrayClasses {
 
 constinit ArrayClasses array_classes;
 
-uint64_t class_by_initialisation(const Making& making, const Surround& around) {
+/// The size of one object of the type that the lock is a member of, as far as it is known: it tells
+/// types apart that one wrapper initialises.
+uint64_t type_bytes(const Making& making, const Surround& around) {
+    if (making.place == Place::static_storage) return (making.block_bytes + 7) / 8 * 8;
+    const bool of_one_type = around.of_one_size && making.block_made_at != 0 &&
+                             asks_for_one_type(making.block_made_at, making.block_bytes);
+    return of_one_type ? making.block_bytes : 0;
+}
+
+/// In memory of which nothing is known: a block too small to be noted, or the program's own pool.
+uint64_t class_in_unknown_memory(const Initialiser& who, size_t lock_bytes) {
+    const bool in_struct =
+        who.block_bytes > (lock_bytes + 7) / 8 * 8 || (lock_bytes < 8 && who.block_bytes >= 8);
+    if (who.kind == Initialiser::Kind::knows || in_struct) return key_of({7, who.site});
+    return key_of({2, who.stack_key});
+}
+
+uint64_t class_by_initialisation(Making& making, const Surround& around, size_t lock_bytes) {
     const Initialiser who = initialiser_on_the_stack();
     if (who.site == 0) return 0;
+    if (making.place != Place::static_storage) making.typed |= may_know_types(who.site - 1);
     if (making.place == Place::stack) return key_of({1, who.site});
-    if (!around.known || around.bare) return key_of({2, who.stack_key});
+    if (!around.known) return class_in_unknown_memory(who, lock_bytes);
+    if (around.bare) return key_of({2, who.stack_key});
     if (making.block_bytes > object_bytes_max) return key_of({3, who.site});
+    uint64_t type = 0;
+    if (who.kind == Initialiser::Kind::passes) type = type_bytes(making, around);
+    if (who.kind == Initialiser::Kind::pointed) type = who.stack_key;
     return array_classes.class_of(who.stack_key, around.begin,
-                                  key_of({4, who.site, making.offset_bytes}));
+                                  key_of({4, who.site, making.offset_bytes, type}));
 }
 
 /// Could these 4-byte words be locks of `lock_bytes` each, some of them in use? Small numbers, and
@@ -122,7 +113,9 @@ uint64_t class_by_initialisation(const Making& making, const Surround& around) {
 bool is_array_of_locks(const Making& making, uintptr_t begin, size_t lock_bytes) {
     constexpr uint32_t number_max = uint32_t{1} << 23;
     const uint64_t bytes = making.block_bytes;
-    if (bytes <= struct_locks_max * lock_bytes || bytes % lock_bytes != 0 ||
+    // Where debug information may tell structs from arrays, it is asked at the end.
+    const uint64_t locks_max = making.typed ? 1 : struct_locks_max;
+    if (bytes <= locks_max * lock_bytes || bytes % lock_bytes != 0 ||
         making.offset_bytes % lock_bytes != 0)
         return false;
     for (uint64_t at = 0; at + 4 <= bytes; at += 4) {
@@ -187,6 +180,18 @@ bool look_in_modules(const void* address, size_t bytes, Making& making, Surround
     return true;
 }
 
+/// With the type of a lock it is known what it is a member of: by debug information, at the end.
+bool may_know_type(const Making& making, uintptr_t address) {
+    switch (making.place) {
+        case Place::static_storage:
+            return may_know_types(address);
+        case Place::stack:
+            return making.block_made_at != 0 && may_know_types(making.block_made_at);
+        default:
+            return making.block_made_at != 0 && may_know_types(making.block_made_at - 1);
+    }
+}
+
 }  // namespace
 
 Making making_of(ThreadState& self, const void* address, size_t bytes, bool initialised) {
@@ -195,13 +200,17 @@ Making making_of(ThreadState& self, const void* address, size_t bytes, bool init
     if (self.thread != nullptr) making.thread = self.thread->number();
     Surround around;
     const auto place = reinterpret_cast<uintptr_t>(address);
-    if (place - self.stack_low < self.stack_high - self.stack_low) {
+    if (is_in_own_frame(self, place)) {
         making.place = Place::stack;
+        const PlaceInFrame in_frame = place_in_frame(self, place);
+        making.block_made_at = in_frame.function;
+        making.offset_bytes = in_frame.bytes_below;
     } else if (!look_in_heap(address, bytes, making, around) &&
                !look_in_modules(address, bytes, making, around)) {
         making.place = is_in_other_stack(self, place) ? Place::stack : Place::mapped;
     }
-    making.class_key = initialised ? class_by_initialisation(making, around)
+    making.typed = may_know_type(making, place);
+    making.class_key = initialised ? class_by_initialisation(making, around, bytes)
                                    : class_by_place(making, around, bytes);
     return making;
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // setuid() and its kin, and chroot(): after them the document's file may be out of reach.
+#include "apps/lockcheck/preload/privileges.h"
+
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -8,7 +10,6 @@
 #include "apps/lockcheck/preload/watch.h"
 
 namespace braidway::lockcheck {
-namespace {
 
 void privileges_may_go() {
     ThreadRecord* const self = watched();
@@ -16,7 +17,6 @@ void privileges_may_go() {
     in_validator(*self, [] { keep_reports_writable(); });
 }
 
-}  // namespace
 }  // namespace braidway::lockcheck
 
 using namespace braidway::lockcheck;

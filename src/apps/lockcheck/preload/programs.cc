@@ -9,6 +9,7 @@
 #include "apps/lockcheck/preload/real.h"
 #include "apps/lockcheck/preload/report.h"
 #include "apps/lockcheck/preload/settings.h"
+#include "apps/lockcheck/preload/type_merging.h"
 #include "apps/lockcheck/preload/watch.h"
 
 namespace braidway::lockcheck {
@@ -32,24 +33,30 @@ template <typename Start>
     return start(entries);
 }
 
-/// This process's document is complete, as far as this program goes. Not in a child of vfork().
-void program_ends() {
+/// Runs `start`, which becomes another program if it does not fail. Not in a child of vfork() this
+/// process's document is complete then, as far as this program goes.
+template <typename Start>
+int become(const Start& start) {
     ThreadRecord* const self = watched();
-    if (self == nullptr || !has_reports() || !in_own_process()) return;
-    in_validator(*self, [] { finish_reports(ProcessEnd::ended); });
+    if (self == nullptr || !in_own_process()) return start();
+    in_validator(*self, [] {
+        merge_by_type();
+        program_goes();
+    });
+    const int failed = start();
+    in_validator(*self, [] { program_stays(); });
+    return failed;
 }
 
 int execute(const char* path, char* const* arguments, char* const* environment) {
     return with_kept_environment(environment, [&](char* const* kept) {
-        program_ends();
-        return real.execve(path, arguments, kept);
+        return become([&] { return real.execve(path, arguments, kept); });
     });
 }
 
 int execute_by_name(const char* file, char* const* arguments, char* const* environment) {
     return with_kept_environment(environment, [&](char* const* kept) {
-        program_ends();
-        return real.execvpe(file, arguments, kept);
+        return become([&] { return real.execvpe(file, arguments, kept); });
     });
 }
 
@@ -92,16 +99,14 @@ LOCKCHECK_EXPORT int execvpe(const char* file, char* const* arguments,
 
 LOCKCHECK_EXPORT int fexecve(int fd, char* const* arguments, char* const* environment) noexcept {
     return with_kept_environment(environment, [&](char* const* kept) {
-        program_ends();
-        return real.fexecve(fd, arguments, kept);
+        return become([&] { return real.fexecve(fd, arguments, kept); });
     });
 }
 
 LOCKCHECK_EXPORT int execveat(int folder, const char* path, char* const* arguments,
                               char* const* environment, int flags) noexcept {
     return with_kept_environment(environment, [&](char* const* kept) {
-        program_ends();
-        return real.execveat(folder, path, arguments, kept, flags);
+        return become([&] { return real.execveat(folder, path, arguments, kept, flags); });
     });
 }
 

@@ -15,9 +15,27 @@
 
 namespace braidway::lockcheck {
 
-/// The kernel's answer: below 0 it is a negated errno.
-inline long raw_call(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0,
-                     long f = 0) {
+/// What seccomp has taken from this process (see confinement.h). Everywhere at once: the calls
+/// stand in many places, and each already knows what to do when the kernel refuses.
+struct Confined {
+    static constexpr long numbers = 512;
+
+    std::atomic<bool> any = false;
+    std::atomic<uint64_t> forbidden[numbers / 64] = {};  ///< One bit for each system call.
+    std::atomic<uintptr_t> pool_at = 0;                  ///< Memory, where mmap() is forbidden.
+    uintptr_t pool_end = 0;
+    int process = 0;  ///< Its number, where getpid() is forbidden.
+
+    bool forbids(long number) const {
+        return number >= 0 && number < numbers &&
+               (forbidden[number / 64].load(std::memory_order_relaxed) >> (number % 64) & 1) != 0;
+    }
+};
+inline constinit Confined confined;
+
+/// The kernel's answer: below 0 it is a negated errno. For what must be tried though it kills.
+inline long kernel_call(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0,
+                        long f = 0) {
 #if defined(__x86_64__)
     long answer = number;
     register long r10 asm("r10") = d;
@@ -46,15 +64,35 @@ inline long raw_call(long number, long a = 0, long b = 0, long c = 0, long d = 0
 #endif
 }
 
+/// The kernel's answer: below 0 it is a negated errno. What seccomp would punish is not tried.
+inline long raw_call(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0,
+                     long f = 0) {
+    if (confined.any.load(std::memory_order_relaxed) && confined.forbids(number)) [[unlikely]]
+        return -EPERM;
+    return kernel_call(number, a, b, c, d, e, f);
+}
+
 inline long as_word(const void* pointer) {
     return reinterpret_cast<long>(pointer);
+}
+
+/// Pages of the pool, which are not given back; nullptr: there are no more.
+[[gnu::cold]] inline void* pages_of_pool(size_t bytes) {
+    constexpr size_t page_bytes = 4096;
+    const size_t rounded = (bytes + page_bytes - 1) / page_bytes * page_bytes;
+    uintptr_t at = confined.pool_at.load(std::memory_order_relaxed);
+    do {
+        if (confined.pool_end - at < rounded) return nullptr;
+    } while (!confined.pool_at.compare_exchange_weak(at, at + rounded));
+    return reinterpret_cast<void*>(at);
 }
 
 /// Zeroed pages, or nullptr.
 inline void* map_pages(size_t bytes) {
     const long at = raw_call(SYS_mmap, 0, static_cast<long>(bytes), PROT_READ | PROT_WRITE,
                              MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return at < 0 && at > -4096 ? nullptr : reinterpret_cast<void*>(at);
+    if (at >= 0 || at <= -4096) return reinterpret_cast<void*>(at);
+    return confined.any.load(std::memory_order_relaxed) ? pages_of_pool(bytes) : nullptr;
 }
 
 inline void unmap_pages(void* at, size_t bytes) {
@@ -83,7 +121,23 @@ inline bool write_all(int fd, const char* text, size_t bytes) {
 }
 
 inline int process_id() {
-    return static_cast<int>(raw_call(SYS_getpid));
+    const long number = raw_call(SYS_getpid);
+    return number > 0 ? static_cast<int>(number) : confined.process;
+}
+
+/// What the kernel does at a signal, as it keeps it.
+struct KernelAction {
+    uintptr_t function;  ///< 0 default, 1 ignored; ~0 when it is not known.
+    unsigned long flags;
+    void* restorer;
+    uint64_t mask;
+};
+
+inline KernelAction action_of_signal(int number) {
+    KernelAction action{};
+    if (raw_call(SYS_rt_sigaction, number, 0, as_word(&action), sizeof action.mask) != 0)
+        action.function = ~uintptr_t{0};
+    return action;
 }
 
 /// A lock of the library's own, seen by nobody. Taken with all signals blocked (in_validator()), or

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/types.h>
@@ -45,6 +46,12 @@ extern "C" sighandler_t bsd_signal(int, sighandler_t) noexcept;
     X(pthread_cond_clockwait)     \
     X(pthread_cond_signal)        \
     X(pthread_cond_broadcast)     \
+    X(pthread_barrier_destroy)    \
+    X(pthread_barrier_wait)       \
+    X(sem_clockwait)              \
+    X(sem_destroy)                \
+    X(sem_trywait)                \
+    X(sem_wait)                   \
     X(pthread_create)             \
     X(pthread_join)               \
     X(pthread_tryjoin_np)         \
@@ -62,6 +69,11 @@ extern "C" sighandler_t bsd_signal(int, sighandler_t) noexcept;
     X(setreuid)                   \
     X(setresuid)                  \
     X(chroot)                     \
+    X(close)                      \
+    X(dup2)                       \
+    X(dup3)                       \
+    X(close_range)                \
+    X(closefrom)                  \
     X(execve)                     \
     X(execvpe)                    \
     X(execveat)                   \

@@ -1,27 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apps/lockcheck/preload/renderer.h"
 
-#include <linux/sched.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include <cerrno>
 #include <string_view>
 
-#include "apps/lockcheck/preload/document_file.h"
+#include "apps/lockcheck/preload/beside.h"
+#include "apps/lockcheck/preload/confinement.h"
+#include "apps/lockcheck/preload/own_descriptors.h"
 #include "apps/lockcheck/preload/raw_calls.h"
 #include "apps/lockcheck/preload/settings.h"
 
 namespace braidway::lockcheck {
 namespace {
 
-constexpr size_t child_stack_bytes = 65'536;
-/// The library's own descriptors are made here, away from those that programs expect.
-constexpr int own_descriptors_from = 500;
-constexpr int not_started = 127;
 constexpr int json_of_renderer = 3;
+constexpr int render_died = 126;
 char json_variable[] = "LOCKCHECK_JSON_FD=3";
 
 /// What standard error was at start.
@@ -55,82 +51,30 @@ int open_target(bool& opened) {
     return -1;
 }
 
-/// Moves a descriptor out of the program's way.
-int move_up(int fd) {
-    if (fd < 0) return fd;
-    const long moved = raw_call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, own_descriptors_from);
-    if (moved < 0) return fd;
-    close_file(fd);
-    return static_cast<int>(moved);
-}
+/// Keeps what writing to a closed pipe, or above a limit, would do to the program away from it.
+/// While it lives all signals are blocked (see print_to_target()).
+class SignalsOfWriting {
+  public:
+    SignalsOfWriting() : before_(pending()) {}
+    ~SignalsOfWriting() {
+        const uint64_t ours = pending() & ~before_;
+        const timespec at_once{};
+        if (ours != 0)
+            raw_call(SYS_rt_sigtimedwait, as_word(&ours), 0, as_word(&at_once), sizeof ours);
+    }
+    SignalsOfWriting(const SignalsOfWriting&) = delete;
+    SignalsOfWriting& operator=(const SignalsOfWriting&) = delete;
 
-/// What the child needs; it shares the memory.
-struct Start {
-    int document = -1;
-    int text = -1;
-    int json = -1;  ///< The document's file, if it cannot be opened any more.
-    const char* arguments[3] = {};
-    char** environment = nullptr;
-    char* stack = nullptr;  ///< Two: of who becomes the renderer, and of who waits for it.
+  private:
+    static uint64_t pending() {
+        constexpr uint64_t of_writing = uint64_t{1} << (SIGPIPE - 1) | uint64_t{1} << (SIGXFSZ - 1);
+        uint64_t set = 0;
+        raw_call(SYS_rt_sigpending, as_word(&set), sizeof set);
+        return set & of_writing;
+    }
+
+    uint64_t before_;
 };
-
-/// Handlers of the program's must not run here, where they would be in its memory twice.
-void forget_handlers() {
-    struct KernelAction {
-        void* handler = nullptr;
-        unsigned long flags = 0;
-        void* restorer = nullptr;
-        uint64_t mask = 0;
-    };
-    for (int number = 1; number <= 64; ++number) {
-        const KernelAction standard{};
-        raw_call(SYS_rt_sigaction, number, as_word(&standard), 0, sizeof(uint64_t));
-    }
-}
-
-/// Waits for a child of the given kind; -1: it is not known how it ended, else its exit status.
-int wait_for(int child, long kind) {
-    int status = -1;
-    long waited = 0;
-    do {
-        waited = raw_call(SYS_wait4, child, as_word(&status), kind, 0);
-    } while (waited == -EINTR);
-    constexpr int death_by_signal = 0x7f;
-    return waited == child && (status & death_by_signal) == 0 ? (status >> 8) & 0xff : -1;
-}
-
-/// Becomes the renderer. Runs on a stack of its own.
-int start_renderer(void* argument) {
-    const Start& start = *static_cast<const Start*>(argument);
-    const uint64_t none = 0;
-    raw_call(SYS_rt_sigprocmask, SIG_SETMASK, as_word(&none), 0, sizeof none);
-    raw_call(SYS_dup3, start.document, 0, 0);
-    if (start.text >= 0) {
-        if (start.text != 2) raw_call(SYS_dup3, start.text, 2, 0);
-        raw_call(SYS_dup3, 2, 1, 0);
-    } else {
-        const int nothing = open_file("/dev/null", O_WRONLY);
-        for (int fd = 1; fd <= 2; ++fd)
-            if (nothing != fd) raw_call(SYS_dup3, nothing, fd, 0);
-    }
-    if (start.json >= 0) raw_call(SYS_dup3, start.json, json_of_renderer, 0);
-    raw_call(SYS_execve, as_word(start.arguments[0]), as_word(start.arguments),
-             as_word(start.environment));
-    raw_call(SYS_exit_group, not_started);
-    return not_started;
-}
-
-/// Stands between the program and the renderer: whoever execs is a child like any other afterwards,
-/// whose end sends SIGCHLD and answers to wait(). This one never does, and takes that upon itself.
-int run_between(void* argument) {
-    Start& start = *static_cast<Start*>(argument);
-    forget_handlers();
-    const int child = clone(start_renderer, start.stack + child_stack_bytes,
-                            CLONE_VM | CLONE_VFORK | SIGCHLD, &start);
-    const int status = child > 0 ? wait_for(child, 0) : -1;
-    raw_call(SYS_exit_group, status < 0 ? not_started : status);
-    return not_started;
-}
 
 /// Is it for the dynamic linker, or for a sanitizer of the program's?
 bool is_for_program(std::string_view entry) {
@@ -157,16 +101,37 @@ char** renderer_environment(bool with_json) {
     return made;
 }
 
-/// The renderer's exit status; -1: it is not known.
-int run_and_wait(Start& start) {
-    start.stack = static_cast<char*>(map_pages(2 * child_stack_bytes));
-    if (start.stack == nullptr) return -1;
-    char* const top = start.stack + 2 * child_stack_bytes;
-    // Without a signal at its end; such children are only seen by who asks for them.
-    const int child = clone(run_between, top, CLONE_VM | CLONE_VFORK, &start);
-    const int status = child > 0 ? wait_for(child, __WCLONE) : -1;
-    unmap_pages(start.stack, 2 * child_stack_bytes);
-    return status;
+/// Standard output and error of the process beside, which the renderer will have.
+void direct_text() {
+    bool opened = false;
+    int text = open_target(opened);
+    if (text < 0) text = open_file("/dev/null", O_WRONLY);
+    if (text < 0) {
+        close_file(2);
+        close_file(1);
+        return;
+    }
+    if (text != 2) raw_call(SYS_dup3, text, 2, 0);
+    if (text > 2) close_file(text);
+    raw_call(SYS_dup3, 2, 1, 0);
+}
+
+/// A file in memory; below 0: there is none.
+int memory_file() {
+    constexpr long close_on_exec = 1;  // MFD_CLOEXEC
+    return static_cast<int>(raw_call(SYS_memfd_create, as_word("lockcheck"), close_on_exec));
+}
+
+/// Reads all that is in the file, from its beginning.
+void read_into(Text& text, int file) {
+    char piece[1024];
+    raw_call(SYS_lseek, file, 0, SEEK_SET);
+    for (;;) {
+        const long got = raw_call(SYS_read, file, as_word(piece), sizeof piece);
+        if (got == -EINTR) continue;
+        if (got <= 0) return;
+        text.add({piece, static_cast<size_t>(got)});
+    }
 }
 
 }  // namespace
@@ -178,36 +143,57 @@ void remember_text_target() {
 }
 
 Rendered render(std::string_view document) {
-    if (settings.renderer == nullptr) return Rendered::failed;
-    Start start;
-    start.arguments[0] = settings.renderer;
-    start.arguments[1] = "--render";
-    start.json = kept_document_file();
-    start.environment = renderer_environment(start.json >= 0);
-    if (start.environment == nullptr) return Rendered::failed;
-    constexpr long close_on_exec = 1;  // MFD_CLOEXEC
-    start.document =
-        move_up(static_cast<int>(raw_call(SYS_memfd_create, as_word("lockcheck"), close_on_exec)));
-    if (start.document < 0) return Rendered::failed;
-    int status = -1;
-    if (write_all(start.document, document.data(), document.size())) {
-        raw_call(SYS_lseek, start.document, 0, SEEK_SET);
-        bool opened = false;
-        start.text = open_target(opened);
-        if (opened) start.text = move_up(start.text);
-        status = run_and_wait(start);
-        if (opened) close_file(start.text);
-    }
-    close_file(start.document);
+    if (settings.renderer == nullptr || !may_start_programs()) return Rendered::failed;
+    char render_option[] = "--render";
+    char* const arguments[] = {const_cast<char*>(settings.renderer), render_option, nullptr};
+    const int json = kept_descriptor(OwnDescriptor::document);
+    char** const environment = renderer_environment(json >= 0);
+    if (environment == nullptr) return Rendered::failed;
+    const int status = run_beside([&] {
+        direct_text();
+        // Whatever else was open goes with the exec.
+        if (json >= 0) raw_call(SYS_dup3, json, json_of_renderer, 0);
+        const int answer = run_program({arguments, environment}, document.data(), document.size());
+        return answer < 0 ? render_died : answer;
+    });
     if (status == 0) return Rendered::nothing_left;
     return status == 1 ? Rendered::findings_left : Rendered::failed;
 }
 
+bool ask(const char* mode, std::string_view question, Text& answer) {
+    if (settings.renderer == nullptr || !may_start_programs()) return false;
+    char* const arguments[] = {const_cast<char*>(settings.renderer), const_cast<char*>(mode),
+                               nullptr};
+    char** const environment = renderer_environment(false);
+    if (environment == nullptr) return false;
+    const int status = run_beside([&] {
+        direct_text();
+        const int file = memory_file();
+        if (file < 0) return render_died;
+        raw_call(SYS_dup3, file, 1, 0);
+        const int ended = run_program({arguments, environment}, question.data(), question.size());
+        if (ended == 0) read_into(answer, file);
+        return ended < 0 ? render_died : ended;
+    });
+    return status == 0 && answer.complete();
+}
+
 void print_to_target(std::string_view text) {
+    if (text.empty()) return;
+    const SignalsOfWriting kept_away;
+    bool opened = false;
+    int fd = open_target(opened);
+    if (fd < 0) fd = kept_descriptor(OwnDescriptor::text);
+    if (fd < 0) return;
+    write_all(fd, text.data(), text.size());
+    if (opened) close_file(fd);
+}
+
+void keep_text_target() {
     bool opened = false;
     const int fd = open_target(opened);
     if (fd < 0) return;
-    write_all(fd, text.data(), text.size());
+    keep_descriptor(OwnDescriptor::text, fd);
     if (opened) close_file(fd);
 }
 

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "apps/lockcheck/preload/text.h"
+
 namespace braidway::lockcheck {
 
 /// What became of a document.
@@ -22,7 +24,15 @@ void remember_text_target();
 /// see it, and no descriptor stays open. Call it with all signals blocked.
 Rendered render(std::string_view document);
 
-/// Writes to where standard error went at start; nowhere if that cannot be reached any more.
+/// Writes to where standard error went at start; nowhere if that cannot be reached any more. Call
+/// it with all signals blocked.
 void print_to_target(std::string_view text);
+
+/// Keeps that open, for a process that will not be able to look for it.
+void keep_text_target();
+
+/// Asks the renderer: `question` is its standard input, `mode` its option, and what it prints is
+/// added to `answer`. False: there is no answer. Takes as long as the renderer does.
+bool ask(const char* mode, std::string_view question, Text& answer);
 
 }  // namespace braidway::lockcheck

@@ -27,12 +27,19 @@ void report_finding(const lockdep::Finding& finding);
 /// it with all signals blocked.
 bool finish_reports(ProcessEnd end);
 
-/// Was anything found here, or does a document of this process wait for its end?
-bool has_reports();
+/// The process becomes another program, if the kernel lets it: as finish_reports(), but a program
+/// that never found anything leaves no document. If the exec failed: program_stays().
+void program_goes();
+void program_stays();
 
-/// The process is about to lose the right to open the document's file, or the way to it: the file
-/// is kept open, with a first document. Call it in in_validator().
+/// The process is about to lose the right to open the document's file, or the way to it: what is
+/// needed is kept open. Call it in in_validator().
 void keep_reports_writable();
+
+/// The process will not be able to start the renderer, nor, unless `files_stay`, to use files: what
+/// there is of the document goes to a place where it can be added to all the same. Call it in
+/// in_validator().
+void confine_reports(bool files_stay);
 
 /// Around fork(). A child begins with an empty document.
 void lock_reports();

@@ -20,6 +20,7 @@
 #include "apps/lockcheck/preload/signals.h"
 #include "apps/lockcheck/preload/stack_locks.h"
 #include "apps/lockcheck/preload/threads.h"
+#include "apps/lockcheck/preload/type_merging.h"
 #include "apps/lockcheck/preload/watch.h"
 #include "lockdep/surroundings.h"
 
@@ -67,6 +68,7 @@ class Process final : public lockdep::Surroundings {
         return frames.count;
     }
     void found(const lockdep::Finding& finding) override { report_finding(finding); }
+    bool is_ring(const lockdep::Finding& finding) override { return !is_nesting_by_type(finding); }
 };
 
 /// Made when the library gets ready and never destroyed.
@@ -102,7 +104,7 @@ void get_ready(int argument_count, char** arguments, char** environment) {
     watch_forks();
     watch_exits();
     readiness.store(Readiness::ready, std::memory_order_release);
-    adopt_record(*main_thread);
+    adopt_record(*main_thread, blocked_signals());
 }
 
 /// With -z initfirst: before all other constructors but those of the C library's start.
@@ -146,20 +148,20 @@ ThreadState* watched_thread() {
     if (record != nullptr) {
         record->stack_low = 0;
         record->stack_high = 0;
-        adopt_record(*record);
+        adopt_record(*record, old_mask);
     }
     restore_signals(old_mask);
     return record;
 }
 
-void adopt_record(ThreadRecord& record) {
+void adopt_record(ThreadRecord& record, uint64_t blocked) {
     record.kernel_id.store(static_cast<int>(raw_call(SYS_gettid)), std::memory_order_relaxed);
     set_handle(record, pthread_self());
     record.rounds = 0;
     current_record = &record;
     ++record.inside;
     arm_thread_end(record);
-    tell_blocked_signals(record);
+    if (blocked != 0) validator().signals_blocked(*record.thread, blocked);
     if (record.stack_low < record.stack_high) know_stack(record);
     --record.inside;
 }

@@ -10,15 +10,25 @@
 
 namespace braidway::lockcheck {
 
+/// Of the stack on which the validator works.
+inline constexpr size_t own_stack_bytes = 65'536;
+
 /// What the library knows of one thread. In memory of its own, never in the thread's stack or TLS,
 /// of which it uses one pointer.
 struct ThreadState {
     lockdep::Thread* thread = nullptr;
     uintptr_t stack_low = 0;  ///< The thread's own stack: [stack_low, stack_high).
     uintptr_t stack_high = 0;
-    /// Locks that live in this thread's stack below this address may have been left; 0: none does.
-    /// (Kept by stack_locks.h.)
+    /// An event of this thread's from further up than this has to look at its stack first: locks
+    /// below may have been left. 0: so has every one. (Kept by stack_locks.h, by others, too.)
     uintptr_t lowest_stack_lock = UINTPTR_MAX;
+    /// Another thread has used a lock in this stack; 2: since this one looked at them last.
+    uint32_t lends = 0;
+    uint32_t lent_left = 0;  ///< Counts those that were found to have been left.
+    /// A frame further up than all of the program's in this stack; 0: not known.
+    uintptr_t first_frame = 0;
+    /// Of the event that is looked at now: where the program's stack is.
+    uintptr_t event_frame = 0;
     uint32_t inside = 0;  ///< > 0: in the library's own work; interposed calls only pass through.
     void* own_stack = nullptr;  ///< The top of the stack on which the validator works.
 };

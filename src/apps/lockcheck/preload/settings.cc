@@ -118,6 +118,7 @@ void read_settings(int argument_count, char** arguments, char** environment) {
     settings.hang_after_ms = number_in(kept, "LOCKCHECK_HANG_AFTER_MS", 3000);
     settings.assume_writers = says_yes(value_in(kept, "LOCKCHECK_ASSUME_WRITERS"));
     settings.quiet = says_yes(value_in(kept, "LOCKCHECK_QUIET"));
+    settings.has_suppressions = says_yes(value_in(kept, "LOCKCHECK_SUPPRESSIONS"));
     settings.preload = path_of_this_library();
     settings.program = path_of_program();
 }

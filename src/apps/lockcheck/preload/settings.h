@@ -18,7 +18,8 @@ struct Settings {
     bool hang_exits = true;          ///< A hang ends the process, otherwise it is reported only.
     uint64_t hang_after_ms = 3000;
     bool assume_writers = false;
-    bool quiet = false;             ///< Findings only: no last words.
+    bool quiet = false;  ///< Findings only: no last words.
+    bool has_suppressions = false;
     char** environment = nullptr;   ///< All of it, as it was at start.
     const char* preload = nullptr;  ///< Path of this library, as in LD_PRELOAD.
     const char* program = nullptr;  ///< Absolute path of the program.

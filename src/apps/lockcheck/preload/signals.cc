@@ -117,10 +117,19 @@ void handler_stops(ThreadRecord& self, const ucontext_t* context, uintptr_t fram
     tell_mask(self, context != nullptr ? low_bits(context->uc_sigmask) : before);
 }
 
+/// Did the interrupted code itself raise the signal, by what it did just then? Such a handler comes
+/// where that code is, and nowhere else: it is a part of it.
+bool is_fault(int number, const siginfo_t* info) {
+    const bool may_be = number == SIGSEGV || number == SIGBUS || number == SIGFPE ||
+                        number == SIGILL || number == SIGTRAP;
+    return may_be && info != nullptr && info->si_code > 0 && info->si_code != SI_KERNEL;
+}
+
 /// What the kernel calls for every signal that the program handles.
 void run_handler(int number, siginfo_t* info, void* context) {
     ThreadRecord* const self = current_record;
-    if (self == nullptr || self->inside > 0) return call_handler(number, info, context);
+    if (self == nullptr || self->inside > 0 || is_fault(number, info))
+        return call_handler(number, info, context);
     const auto* const from = static_cast<const ucontext_t*>(context);
     const auto frame = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
     const KeptEntry kept(*self);
@@ -244,9 +253,8 @@ void restore_signals(uint64_t old_mask) {
     raw_call(SYS_rt_sigprocmask, SIG_SETMASK, as_word(&old_mask), 0, sizeof old_mask);
 }
 
-void tell_blocked_signals(ThreadRecord& self) {
-    const uint64_t mask = mask_now();
-    if (mask != 0) validator().signals_blocked(*self.thread, mask);
+uint64_t blocked_signals() {
+    return mask_now();
 }
 
 void forget_left_handlers(ThreadRecord& self, uintptr_t frame) {

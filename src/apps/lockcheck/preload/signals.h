@@ -13,8 +13,8 @@ namespace braidway::lockcheck {
 void block_all_signals(uint64_t& old_mask);
 void restore_signals(uint64_t old_mask);
 
-/// Tells the validator which signals the calling thread blocks.
-void tell_blocked_signals(ThreadRecord& self);
+/// The signals that the calling thread blocks now.
+uint64_t blocked_signals();
 
 /// Tells it of handlers that were left by siglongjmp(): code runs above their frames. `frame`: the
 /// program's stack pointer. Call it in in_validator().

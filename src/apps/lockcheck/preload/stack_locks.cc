@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apps/lockcheck/preload/stack_locks.h"
 
+#include <unwind.h>
+
 #include <atomic>
-#include <type_traits>
 
 #include "apps/lockcheck/preload/frames.h"
 #include "apps/lockcheck/preload/making.h"
 #include "apps/lockcheck/preload/raw_calls.h"
+#include "apps/lockcheck/preload/stack_watch.h"
 
 namespace braidway::lockcheck {
 namespace {
@@ -41,21 +43,141 @@ void lower(ThreadState& owner, uintptr_t address) {
         if (lowest.compare_exchange_weak(known, address, std::memory_order_relaxed)) return;
 }
 
-// What Lock::watch remembers: where the return address of the lock's frame stands and what it is,
-// which function runs in the frame, and places that used the lock while it was so. Two functions
-// that one place calls by a pointer have the same return address at the same place.
-constexpr size_t place_word = 0;
-constexpr size_t content_word = 1;
-constexpr size_t function_word = 2;
-constexpr size_t first_site_word = 3;
-constexpr size_t words = std::extent_v<decltype(lockdep::Lock::watch)>;
-
 uintptr_t address_of(const lockdep::Lock& lock) {
     return reinterpret_cast<uintptr_t>(lock.address.load(std::memory_order_relaxed));
 }
 
 bool is_in(const ThreadState& owner, uintptr_t address) {
     return address - owner.stack_low < owner.stack_high - owner.stack_low;
+}
+
+ThreadState* other_owner_of(const ThreadState& self, uintptr_t address) {
+    ThreadState* found = nullptr;
+    for_each_owner([&](std::atomic<ThreadState*>& place) {
+        ThreadState* const owner = place.load(std::memory_order_acquire);
+        if (owner == nullptr || owner == &self || !is_in(*owner, address)) return false;
+        found = owner;
+        return true;
+    });
+    return found;
+}
+
+/// Could the word be a return address?
+bool is_code(uintptr_t word) {
+    return _Unwind_FindEnclosingFunction(reinterpret_cast<void*>(word)) != nullptr;
+}
+
+/// Frames are larger, and fibers' stacks; the lock is looked for in those next to the program's.
+constexpr uintptr_t fiber_bytes_max = uintptr_t{256} << 10;
+
+bool may_be_in_fiber(const ThreadState& self, uintptr_t address) {
+    return !is_in(self, self.event_frame) && address - self.event_frame < fiber_bytes_max;
+}
+
+/// The frame of this thread's, on its stack or a fiber's, that has `address` in it.
+StackFrame own_frame(const ThreadState& self, uintptr_t address) {
+    if (is_in(self, address)) return frame_around(address, self.stack_low, self.stack_high);
+    if (!may_be_in_fiber(self, address)) return {};
+    uintptr_t end = self.event_frame + fiber_bytes_max;
+    // Where the frames of in_validator() are.
+    const auto own_end = reinterpret_cast<uintptr_t>(self.own_stack);
+    if (own_end > self.event_frame && own_end - own_stack_bytes < end)
+        end = own_end - own_stack_bytes;
+    return frame_around(address, self.event_frame, end);
+}
+
+void remember_frame(StackWatch& watch, const StackFrame& frame) {
+    if (frame.return_address == nullptr) return;
+    watch.function.store(frame.function, std::memory_order_relaxed);
+    watch.frame.remember(frame.return_address);
+}
+
+/// Another thread's stack cannot be unwound from here. What looks like return addresses above the
+/// lock tells later whether the frame is still the same.
+void remember_signs(StackWatch& watch, uintptr_t address, uintptr_t stack_high) {
+    constexpr uintptr_t searched_bytes = 768;
+    const uintptr_t begin = (address + sizeof(uintptr_t)) & ~(sizeof(uintptr_t) - 1);
+    const uintptr_t end =
+        stack_high - address < searched_bytes ? stack_high : address + searched_bytes;
+    size_t count = 0;
+    uintptr_t at = begin;
+    for (; at + sizeof(uintptr_t) <= end && count < StackWatch::signs_max; at += sizeof at) {
+        const auto* const word = reinterpret_cast<const uintptr_t*>(at);
+        if (is_code(*static_cast<const volatile uintptr_t*>(word)))
+            watch.signs[count++].remember(word);
+    }
+    watch.signs_bytes.store(static_cast<uint32_t>(at - address), std::memory_order_relaxed);
+}
+
+bool signs_are_same(const StackWatch& watch) {
+    for (const StackWord& sign : watch.signs)
+        if (sign.is_known() && !sign.is_same()) return false;
+    return true;
+}
+
+/// A sign may have been a local variable: a return address it is now for sure only if it changed
+/// into another. Those that did not are signs no more.
+bool signs_stay(StackWatch& watch) {
+    for (StackWord& sign : watch.signs) {
+        if (!sign.is_known() || sign.is_same()) continue;
+        if (is_code(*sign.place.load(std::memory_order_relaxed))) return false;
+        sign.forget();
+    }
+    return true;
+}
+
+/// Do the signs say that this frame came after them?
+bool signs_deny(const StackWatch& watch, uintptr_t address, const StackFrame& frame) {
+    const auto place = reinterpret_cast<uintptr_t>(frame.return_address);
+    if (place - address >= watch.signs_bytes.load(std::memory_order_relaxed)) return false;
+    for (const StackWord& sign : watch.signs)
+        if (sign.place.load(std::memory_order_relaxed) == frame.return_address)
+            return !sign.is_same();
+    // Code that was made at run time looks like none.
+    return is_code(*frame.return_address);
+}
+
+void forget_one(ThreadState& self, uintptr_t address) {
+    const auto* const begin = reinterpret_cast<const void*>(address);
+    const auto* const end = reinterpret_cast<const void*>(address + 1);
+    validator().memory_gone(*self.thread, begin, end, true);
+}
+
+/// Is the lock still in the frame that is known of it?
+bool is_in_known_frame(const StackWatch& watch, uintptr_t address, const StackFrame& frame) {
+    if (!watch.frame.is_same()) return false;
+    if (frame.return_address == nullptr) return true;
+    if (frame.return_address == watch.frame.place.load(std::memory_order_relaxed) &&
+        frame.function == watch.function.load(std::memory_order_relaxed)) {
+        return true;
+    }
+    // Somebody has it: it is no new one. (In the part of a function that was split off.)
+    return *reinterpret_cast<const volatile uint32_t*>(address) != 0;
+}
+
+/// Finds the frames of locks that others saw first, and whether those that are known are left.
+void look_at_lent(ThreadState& self, uintptr_t stack_pointer) {
+    StackWatches::for_each_lent(self, [&](StackWatch& watch, const lockdep::Lock& lock) {
+        const uintptr_t address = address_of(lock);
+        if (!is_in(self, address) || address < stack_pointer) return;
+        const StackFrame frame = frame_around(address, self.stack_low, self.stack_high);
+        const bool is_known = watch.frame.is_known();
+        if (is_known ? !is_in_known_frame(watch, address, frame)
+                     : frame.return_address != nullptr && signs_deny(watch, address, frame)) {
+            forget_one(self, address);
+            ++self.lent_left;
+        } else if (!is_known) {
+            remember_frame(watch, frame);
+        }
+    });
+}
+
+/// The lock is known to be used by another thread than its stack's.
+void lend(StackWatch& watch, ThreadState& owner) {
+    watch.is_lent.store(true, std::memory_order_release);
+    // In this order, so that the owner, who goes the other way, misses nothing.
+    std::atomic_ref<uint32_t>(owner.lends).store(2);
+    lowest_of(owner).store(0);
 }
 
 }  // namespace
@@ -88,19 +210,33 @@ void forget_stack(const ThreadState& owner) {
     });
 }
 
+PlaceInFrame place_in_frame(const ThreadState& self, uintptr_t address) {
+    const StackFrame frame = own_frame(self, address);
+    if (frame.return_address == nullptr) return {};
+    const auto end = reinterpret_cast<uintptr_t>(frame.return_address + 1);
+    return {.function = frame.function, .bytes_below = end - address};
+}
+
+bool is_in_own_frame(const ThreadState& self, uintptr_t address) {
+    return is_in(self, address) || own_frame(self, address).return_address != nullptr;
+}
+
 bool is_in_other_stack(const ThreadState& self, uintptr_t address) {
-    bool found = false;
-    for_each_owner([&](std::atomic<ThreadState*>& place) {
-        ThreadState* const owner = place.load(std::memory_order_acquire);
-        if (owner == nullptr || owner == &self || !is_in(*owner, address)) return false;
-        lower(*owner, address);
-        found = true;
-        return true;
-    });
-    return found;
+    ThreadState* const owner = other_owner_of(self, address);
+    if (owner == nullptr) return false;
+    lower(*owner, address);
+    return true;
+}
+
+void forget_former_stack(ThreadState& self) {
+    const auto* const low = reinterpret_cast<const void*>(self.stack_low);
+    const auto* const high = reinterpret_cast<const void*>(self.stack_high);
+    if (low < high && validator().may_have_locks(low, high))
+        validator().memory_gone(*self.thread, low, high, true);
 }
 
 void keep_only_stack(ThreadState& survivor) {
+    StackWatches::forget_holder();
     for_each_owner([&](std::atomic<ThreadState*>& place) {
         if (place.load(std::memory_order_relaxed) != &survivor)
             place.store(nullptr, std::memory_order_relaxed);
@@ -110,39 +246,47 @@ void keep_only_stack(ThreadState& survivor) {
 
 void watch_stack_lock(ThreadState& self, lockdep::Lock& lock) {
     const uintptr_t address = address_of(lock);
-    for (uint64_t& word : lock.watch) word = 0;
-    if (!is_in(self, address)) return;
-    const StackFrame frame = frame_around(address, self.stack_low, self.stack_high);
-    if (frame.return_address != nullptr) {
-        lock.watch[place_word] = reinterpret_cast<uint64_t>(frame.return_address);
-        lock.watch[content_word] = *frame.return_address;
-        lock.watch[function_word] = frame.function;
-    }
-    lower(self, address);
+    StackWatch* const watch = StackWatches::make(lock);
+    if (is_in(self, address)) lower(self, address);
+    if (watch == nullptr) return;
+    if (is_in(self, address)) watch->owner.store(&self, std::memory_order_relaxed);
+    const StackFrame frame = own_frame(self, address);
+    if (frame.return_address != nullptr) return remember_frame(*watch, frame);
+    ThreadState* const owner = other_owner_of(self, address);
+    if (owner == nullptr) return;
+    remember_signs(*watch, address, owner->stack_high);
+    watch->owner.store(owner, std::memory_order_relaxed);
+    lend(*watch, *owner);
 }
 
-bool stack_lock_is_same(const lockdep::Lock& lock, uintptr_t site) {
-    const auto* const place = reinterpret_cast<const uintptr_t*>(lock.watch[place_word]);
-    if (place == nullptr) return true;
-    if (*place != lock.watch[content_word]) return false;
-    for (size_t i = first_site_word; i < words; ++i)
-        if (lock.watch[i] == site) return true;
+void stack_lock_is_used(ThreadState& self, const lockdep::Lock& lock) {
+    StackWatch* const watch = StackWatches::of(lock);
+    if (watch == nullptr || watch->is_lent.load(std::memory_order_relaxed)) return;
+    ThreadState* const owner = watch->owner.load(std::memory_order_relaxed);
+    if (owner != nullptr && owner != &self) lend(*watch, *owner);
+}
+
+bool stack_lock_is_same(const ThreadState& self, const lockdep::Lock& lock, uintptr_t site) {
+    const StackWatch* const watch = StackWatches::of(lock);
+    if (watch == nullptr) return false;
+    if (!watch->frame.is_known()) return signs_are_same(*watch);
+    if (!watch->frame.is_same()) return false;
+    if (!is_in(self, address_of(lock)) && !may_be_in_fiber(self, address_of(lock))) return true;
+    for (const std::atomic<uintptr_t>& known : watch->sites)
+        if (known.load(std::memory_order_relaxed) == site) return true;
     return false;
 }
 
-bool stack_lock_stays(const ThreadState& self, lockdep::Lock& lock, uintptr_t site) {
-    const auto* const place = reinterpret_cast<const uintptr_t*>(lock.watch[place_word]);
-    if (place == nullptr) return true;
-    if (*place != lock.watch[content_word]) return false;
+bool stack_lock_stays(ThreadState& self, lockdep::Lock& lock, uintptr_t site) {
+    StackWatch* const watch = StackWatches::of(lock);
+    if (watch == nullptr) return watch_stack_lock(self, lock), true;
+    if (!watch->frame.is_known()) return signs_stay(*watch);
     const uintptr_t address = address_of(lock);
-    const StackFrame frame = frame_around(address, self.stack_low, self.stack_high);
-    const bool same_function =
-        frame.return_address == nullptr ||
-        (frame.return_address == place && frame.function == lock.watch[function_word]);
-    // Somebody has it: it is no new one. (In the part of a function that was split off.)
-    if (!same_function && *reinterpret_cast<const volatile uint32_t*>(address) == 0) return false;
-    for (size_t i = words - 1; i > first_site_word; --i) lock.watch[i] = lock.watch[i - 1];
-    lock.watch[first_site_word] = site;
+    if (!is_in_known_frame(*watch, address, own_frame(self, address))) return false;
+    for (size_t i = watch->sites.size() - 1; i > 0; --i)
+        watch->sites[i].store(watch->sites[i - 1].load(std::memory_order_relaxed),
+                              std::memory_order_relaxed);
+    watch->sites[0].store(site, std::memory_order_relaxed);
     return true;
 }
 
@@ -150,14 +294,27 @@ void forget_left_frames(ThreadState& self, uintptr_t stack_pointer) {
     // On another stack (of a fiber, or for signals) nothing was left.
     if (!is_in(self, stack_pointer)) return;
     const std::atomic_ref<uintptr_t> lowest = lowest_of(self);
-    const uintptr_t begin = lowest.load(std::memory_order_relaxed);
+    uintptr_t begin = lowest.load(std::memory_order_relaxed);
     if (stack_pointer <= begin) return;
     // Locks further up may be there still: from here on they are looked for above.
-    lowest.store(stack_pointer, std::memory_order_relaxed);
+    lowest.store(stack_pointer);
+    uint32_t lends_anew = 2;
+    std::atomic_ref<uint32_t>(self.lends).compare_exchange_strong(lends_anew, 1);
+    if (begin < self.stack_low) begin = self.stack_low;
     const auto* const first = reinterpret_cast<const void*>(begin);
     const auto* const last = reinterpret_cast<const void*>(stack_pointer);
-    if (!validator().may_have_locks(first, last)) return;
-    validator().memory_gone(*self.thread, first, last, false);
+    if (validator().may_have_locks(first, last)) {
+        // A fiber's stack may be a part of a frame here, with frames below that are not left.
+        const bool sure = self.first_frame == 0 || stack_reaches(self.first_frame, self.stack_high);
+        validator().memory_gone(*self.thread, first, last, !sure);
+    }
+    if (lends_anew == 2) look_at_lent(self, stack_pointer);
+}
+
+void look_at_frames(ThreadState& self, uintptr_t stack_pointer) {
+    forget_left_frames(self, stack_pointer);
+    if (std::atomic_ref<uint32_t>(self.lends).load(std::memory_order_relaxed) == 0) return;
+    if (is_in(self, stack_pointer)) look_at_lent(self, stack_pointer);
 }
 
 }  // namespace braidway::lockcheck

@@ -19,9 +19,25 @@ void know_stack(ThreadState& owner);
 /// Call it before `owner` goes away.
 void forget_stack(const ThreadState& owner);
 
+/// Is `address` in this thread's stack, or in the frames of a fiber whose stack is elsewhere, which
+/// the thread runs now? Call it with self.event_frame set.
+bool is_in_own_frame(const ThreadState& self, uintptr_t address);
+
+/// Where `address` is in its frame, in this thread's stack or a fiber's. Call it with
+/// self.event_frame set.
+struct PlaceInFrame {
+    uintptr_t function = 0;     ///< Where the code begins that runs in the frame; 0: not known.
+    uintptr_t bytes_below = 0;  ///< From the end of the frame (its CFA) down to the address.
+};
+PlaceInFrame place_in_frame(const ThreadState& self, uintptr_t address);
+
 /// `address` is in the stack of another thread: that one forgets it when it has left the frame, at
-/// the next use of any lock that it makes from further up. False: it is in no known stack.
+/// its next event from further up. False: it is in no known stack.
 bool is_in_other_stack(const ThreadState& self, uintptr_t address);
+
+/// A thread begins, and no code of the program's ran in its stack: what is still known there is of
+/// a former one, which was not seen to end. Call it in in_validator().
+void forget_former_stack(ThreadState& self);
 
 /// In the child of fork(): of all stacks only the survivor's is left.
 void keep_only_stack(ThreadState& survivor);

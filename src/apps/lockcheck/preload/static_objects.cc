@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstring>
 #include <string_view>
+#include <utility>
 
 #include "apps/lockcheck/preload/raw_calls.h"
 
@@ -51,8 +52,9 @@ struct Module {
     uintptr_t end = 0;
     uint64_t name_hash = 0;
     bool is_runtime = false;  ///< The C or C++ library.
-    Symbols objects;          ///< Writable objects, by address.
-    Symbols wrappers;         ///< Functions of the C++ library's headers, by address.
+    bool has_debug_information = false;
+    Symbols objects;   ///< Writable objects, by address.
+    Symbols wrappers;  ///< Functions of the C++ library's headers, by address.
     std::atomic<bool> has_locks = false;
     Module* next = nullptr;
 };
@@ -174,6 +176,78 @@ bool read_symbol_table(const MappedFile& file, uintptr_t begin, SymbolTable& tab
     return table.symbols != nullptr && table.names != nullptr;
 }
 
+/// A file's name in pieces; what does not fit makes it one of no file.
+class Path {
+  public:
+    Path& add(std::string_view piece) {
+        if (piece.size() >= sizeof text_ - size_) piece = {};
+        std::memcpy(text_ + size_, piece.data(), piece.size());
+        size_ += piece.size();
+        return *this;
+    }
+    bool is_readable() const {
+        return raw_call(SYS_faccessat, AT_FDCWD, as_word(text_), R_OK) == 0;
+    }
+
+  private:
+    size_t size_ = 0;
+    char text_[1024] = {};
+};
+
+/// Is there a file of its own with the debug information of the file with this build id?
+bool is_debug_file_installed(std::string_view note) {
+    // Sizes of name and contents, a kind, the name "GNU", the build id.
+    constexpr size_t header_bytes = 16;
+    if (note.size() <= header_bytes) return false;
+    constexpr const char* digits = "0123456789abcdef";
+    Path path;
+    path.add("/usr/lib/debug/.build-id/");
+    for (size_t i = header_bytes; i < note.size(); ++i) {
+        const auto byte = static_cast<unsigned char>(note[i]);
+        const char pair[] = {digits[byte >> 4], digits[byte & 15], '/'};
+        path.add({pair, i == header_bytes ? size_t{3} : size_t{2}});
+    }
+    return path.add(".debug").is_readable();
+}
+
+/// Is the debug file `name` of the module at `path` where debuggers look for it?
+bool is_debug_file_beside(std::string_view path, std::string_view name) {
+    const std::string_view folder = path.substr(0, path.rfind('/') + 1);
+    for (const auto& [before, between] :
+         {std::pair<const char*, const char*>{"", ""}, {"", ".debug/"}, {"/usr/lib/debug", ""}}) {
+        Path file;
+        if (file.add(before).add(folder).add(between).add(name).is_readable()) return true;
+    }
+    return false;
+}
+
+/// May the types of what is in this file be known?
+bool has_debug_information(const MappedFile& file, const char* path) {
+    const auto* const header = file.at<ElfW(Ehdr)>(0, 1);
+    if (header == nullptr || header->e_shstrndx >= header->e_shnum) return false;
+    const auto* const sections = file.at<ElfW(Shdr)>(header->e_shoff, header->e_shnum);
+    if (sections == nullptr) return false;
+    const ElfW(Shdr)& names = sections[header->e_shstrndx];
+    const char* const texts = file.at<char>(names.sh_offset, names.sh_size);
+    for (size_t i = 0; texts != nullptr && i < header->e_shnum; ++i) {
+        const ElfW(Shdr)& section = sections[i];
+        if (section.sh_name >= names.sh_size) continue;
+        const std::string_view name(
+            texts + section.sh_name,
+            strnlen(texts + section.sh_name, names.sh_size - section.sh_name));
+        if (name == ".debug_info" || name == ".zdebug_info") return true;
+        const bool is_note = name == ".note.gnu.build-id";
+        if (!is_note && name != ".gnu_debuglink") continue;
+        const char* const data = file.at<char>(section.sh_offset, section.sh_size);
+        if (data == nullptr) continue;
+        const std::string_view text(data, section.sh_size);
+        if (is_note ? is_debug_file_installed(text)
+                    : is_debug_file_beside(path, text.substr(0, text.find('\0'))))
+            return true;
+    }
+    return false;
+}
+
 template <typename Wanted>
 Symbols take_symbols(const SymbolTable& table, uintptr_t bias, bool with_names, Wanted wanted) {
     size_t count = 0;
@@ -216,6 +290,8 @@ Module* load_module(const dl_find_object& found, uint64_t name_hash) {
     module->name_hash = name_hash;
     module->is_runtime = is_runtime_library(map.l_name);
     const MappedFile file(map.l_name[0] == '\0' ? "/proc/self/exe" : map.l_name);
+    if (!module->is_runtime)
+        module->has_debug_information = has_debug_information(file, map.l_name);
     SymbolTable table;
     if (read_symbol_table(file, module->begin, table)) {
         module->objects = take_symbols(table, map.l_addr, true, [&](const ElfW(Sym) & symbol) {
@@ -262,6 +338,11 @@ bool find_static_object(const void* address, StaticObject& object) {
 bool is_in_module(uintptr_t address) {
     dl_find_object found{};
     return _dl_find_object(reinterpret_cast<void*>(address), &found) == 0;
+}
+
+bool may_know_types(uintptr_t address) {
+    const Module* const module = module_at(address);
+    return module != nullptr && module->has_debug_information;
 }
 
 bool is_wrapper_code(uintptr_t address) {

@@ -23,6 +23,9 @@ bool find_static_object(const void* address, StaticObject& object);
 /// Is `address` in a loaded module at all?
 bool is_in_module(uintptr_t address);
 
+/// Is `address` in a module with debug information, in its file or one of its own?
+bool may_know_types(uintptr_t address);
+
 /// Is the code that is returned to at `address` only on the way to a lock's making: the C or C++
 /// library, or an inline function of the C++ library's headers? (Inlined ones are not seen; their
 /// code counts as that of the function that they are in, as it should.)

@@ -12,7 +12,6 @@
 namespace braidway::lockcheck {
 namespace {
 
-constexpr size_t own_stack_bytes = 65'536;
 constexpr size_t guard_bytes = 4096;
 constexpr size_t records_at_once = 16;
 
@@ -67,6 +66,8 @@ ThreadRecord* make_thread_record(lockdep::ThreadNumber maker) {
     }
     record->number = record->thread->number();
     record->lowest_stack_lock = UINTPTR_MAX;
+    record->lends = 0;
+    record->first_frame = 0;
     record->inside = 0;
     record->handle_state.store(ThreadRecord::HandleState::unknown, std::memory_order_relaxed);
     record->stack_bytes = 0;

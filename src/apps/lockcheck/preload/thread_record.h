@@ -36,6 +36,7 @@ struct ThreadRecord : ThreadState {
     struct Meeting {
         uint64_t key = 0;
         lockdep::StackId stack = 0;
+        uint32_t times = 0;  ///< That it was told to the validator again.
     };
     static constexpr size_t meetings_cached = 128;  ///< Power of two.
 
@@ -51,6 +52,8 @@ struct ThreadRecord : ThreadState {
     lockdep::ThreadNumber number = 0;  ///< As `thread` had it: that may be another's after the end.
     size_t stack_bytes = 0;            ///< As asked for at its making; 0: not known.
     void* stack_given = nullptr;       ///< Memory of the program's that it runs in.
+    uint64_t blocked_first = 0;        ///< The signals that it blocks when it begins.
+    bool begins_blocked = false;       ///< It was made with all of them blocked instead.
     void* (*start)(void*) = nullptr;
     int (*start_c11)(void*) = nullptr;
     void* argument = nullptr;

@@ -8,6 +8,7 @@
 
 #include "apps/lockcheck/preload/acquire.h"
 #include "apps/lockcheck/preload/real.h"
+#include "apps/lockcheck/preload/signals.h"
 #include "apps/lockcheck/preload/stack_locks.h"
 
 namespace braidway::lockcheck {
@@ -19,12 +20,7 @@ constinit bool has_end_key = false;
 /// The thread runs no more code of the program's.
 void thread_ends(ThreadRecord& self) {
     in_validator(self, [&] {
-        if (self.start != nullptr || self.start_c11 != nullptr) {
-            const auto* const low = reinterpret_cast<const void*>(self.stack_low);
-            const auto* const high = reinterpret_cast<const void*>(self.stack_high);
-            if (low != high && validator().may_have_locks(low, high))
-                validator().memory_gone(*self.thread, low, high, true);
-        }
+        if (self.start != nullptr || self.start_c11 != nullptr) forget_former_stack(self);
         forget_stack(self);
         keep_thread_name(self.thread->number());
         validator().thread_ended(*self.thread, false);
@@ -45,24 +41,36 @@ void end_round(void* argument) {
     thread_ends(self);
 }
 
+/// The thread's first step. `frame`: of the library's, above all of the program's.
+void begin_thread(ThreadRecord& self, uintptr_t frame) {
+    find_stack_bounds(self, false);
+    self.first_frame = frame;
+    adopt_record(self, self.begins_blocked ? self.blocked_first : blocked_signals());
+    // In memory of its own, the program may have put a lock before.
+    if (self.stack_given == nullptr) in_validator(self, [&] { forget_former_stack(self); });
+    if (self.begins_blocked) restore_signals(self.blocked_first);
+}
+
 void* run_thread(void* argument) {
     ThreadRecord& self = *static_cast<ThreadRecord*>(argument);
-    find_stack_bounds(self, false);
-    adopt_record(self);
+    begin_thread(self, reinterpret_cast<uintptr_t>(__builtin_frame_address(0)));
     return self.start(self.argument);
 }
 
 int run_thread_c11(void* argument) {
     ThreadRecord& self = *static_cast<ThreadRecord*>(argument);
-    find_stack_bounds(self, false);
-    adopt_record(self);
+    begin_thread(self, reinterpret_cast<uintptr_t>(__builtin_frame_address(0)));
     return self.start_c11(self.argument);
 }
 
 /// A record for a thread that is about to be made; nullptr: it will not be watched.
 ThreadRecord* prepare_thread(ThreadRecord& maker, const pthread_attr_t* attributes) {
     ThreadRecord* record = nullptr;
-    in_validator(maker, [&] { record = make_thread_record(maker.thread->number()); });
+    const auto frame = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+    in_validator(maker, [&] {
+        look_at_frames(maker, frame);
+        record = make_thread_record(maker.thread->number());
+    });
     if (record == nullptr) return nullptr;
     record->claims.store(2, std::memory_order_relaxed);
     int detached = PTHREAD_CREATE_JOINABLE;
@@ -83,6 +91,23 @@ ThreadRecord* prepare_thread(ThreadRecord& maker, const pthread_attr_t* attribut
         record->phase.store(ThreadRecord::Phase::unjoined, std::memory_order_relaxed);
     if (own) pthread_attr_destroy(&standard);
     return record;
+}
+
+/// Makes a thread, with all signals blocked until it is watched: a handler that interrupts its
+/// first steps takes locks, too. Not so where the attributes say what it blocks.
+template <typename Make>
+int make_thread(ThreadRecord& record, const pthread_attr_t* attributes, const Make& make) {
+    sigset_t given;
+    record.begins_blocked =
+        attributes == nullptr ||
+        pthread_attr_getsigmask_np(attributes, &given) == PTHREAD_ATTR_NO_SIGMASK_NP;
+    if (!record.begins_blocked) return make();
+    uint64_t mask = 0;
+    block_all_signals(mask);
+    record.blocked_first = mask;
+    const int result = make();
+    restore_signals(mask);
+    return result;
 }
 
 void forget_unmade(ThreadRecord& maker, ThreadRecord& record) {
@@ -125,7 +150,9 @@ void stop_waiting(void* argument) {
 Join find_joined(pthread_t thread, void** result) {
     Join join{.self = watched(), .thread = thread, .result = result};
     if (join.self == nullptr) return join;
+    const auto frame = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
     in_validator(*join.self, [&] {
+        look_at_frames(*join.self, frame);
         join.joined = find_thread(thread);
         if (join.joined != nullptr) join.number = join.joined->number;
     });
@@ -134,7 +161,9 @@ Join find_joined(pthread_t thread, void** result) {
 
 int has_joined(const Join& join, int result) {
     if (result != 0 || join.joined == nullptr) return result;
+    const auto frame = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
     in_validator(*join.self, [&] {
+        look_at_frames(*join.self, frame);
         validator().joined(*join.self->thread, join.number);
         thread_is_joined(*join.joined);
     });
@@ -183,7 +212,9 @@ LOCKCHECK_EXPORT int pthread_create(pthread_t* __restrict thread,
     if (record == nullptr) return real.pthread_create(thread, attributes, start, argument);
     record->start = start;
     record->argument = argument;
-    const int result = real.pthread_create(thread, attributes, run_thread, record);
+    const int result = make_thread(*record, attributes, [&] {
+        return real.pthread_create(thread, attributes, run_thread, record);
+    });
     if (result != 0) {
         forget_unmade(*self, *record);
         return result;
@@ -223,7 +254,8 @@ LOCKCHECK_EXPORT int thrd_create(thrd_t* thread, thrd_start_t start, void* argum
     if (record == nullptr) return real.thrd_create(thread, start, argument);
     record->start_c11 = start;
     record->argument = argument;
-    const int result = real.thrd_create(thread, run_thread_c11, record);
+    const int result = make_thread(
+        *record, nullptr, [&] { return real.thrd_create(thread, run_thread_c11, record); });
     if (result != thrd_success) {
         forget_unmade(*self, *record);
         return result;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // How a thread blocks so that a deadlock that happens is seen: it waits in slices.
+#include <signal.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -28,6 +29,23 @@ uint32_t threads_of_process() {
     return static_cast<uint32_t>(status.st_nlink) - links_of_a_folder;
 }
 
+/// Has the process a handler for a signal that may come from outside? Then nobody knows whom that
+/// wakes. Handlers of faults come from within, and the C library has two of its own.
+bool handles_signals() {
+    constexpr int first_of_library = 32;
+    constexpr int last_of_library = 33;
+    constexpr int last_signal = 64;
+    for (int number = 1; number <= last_signal; ++number) {
+        if (number >= first_of_library && number <= last_of_library) continue;
+        if (number == SIGSEGV || number == SIGBUS || number == SIGFPE || number == SIGILL ||
+            number == SIGTRAP || number == SIGSYS || number == SIGABRT)
+            continue;
+        constexpr uintptr_t ignored = 1;
+        if (action_of_signal(number).function > ignored) return true;
+    }
+    return false;
+}
+
 /// What the looks at a thread that blocks have shown so far.
 class Watch {
   public:
@@ -41,6 +59,7 @@ class Watch {
         last_look_ns_ = now_ns;
         if (hang.all_threads != 0 && (slept || hang.all_threads != threads_of_process()))
             hang.certain = false;
+        if (hang.certain && hang.unless_signal && handles_signals()) hang.certain = false;
         pause_ns_ = std::min(pause_ns_ * 2, longest_pause_ns);
         if (!hang.certain) {
             seen_ = false;

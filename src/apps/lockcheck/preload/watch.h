@@ -27,8 +27,9 @@ inline ThreadRecord* watched() {
     return static_cast<ThreadRecord*>(watched_thread());
 }
 
-/// Starts to watch the calling thread, whose record was made by its maker.
-void adopt_record(ThreadRecord& record);
+/// Starts to watch the calling thread, whose record was made by its maker. `blocked`: the signals
+/// that it blocks as far as the program is concerned.
+void adopt_record(ThreadRecord& record, uint64_t blocked);
 
 /// The thread is not watched from here on, nor are its last destructors.
 void stop_watching_thread();

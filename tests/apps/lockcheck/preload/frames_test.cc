@@ -82,5 +82,11 @@ TEST(Frames, AreNotFoundAboveTheStack) {
               nullptr);
 }
 
+TEST(Frames, LeadToThoseFurtherUpOnly) {
+    const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+    EXPECT_TRUE(stack_reaches(here, here + 4096));
+    EXPECT_FALSE(stack_reaches(here + (uintptr_t{1} << 40), UINTPTR_MAX));
+}
+
 }  // namespace
 }  // namespace braidway::lockcheck

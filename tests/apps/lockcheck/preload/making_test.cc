@@ -106,13 +106,18 @@ __attribute__((noinline)) TwoLocks* zeroed_locks() {
     return static_cast<TwoLocks*>(block);
 }
 
-TEST(Making, AStructOfNothingButLocksHasMembers) {
+TEST(Making, AStructOfNothingButLocksHasMembersUnlessItsTypeMayBeKnown) {
     TwoLocks* const a = zeroed_locks();
     TwoLocks* const b = zeroed_locks();
-    const uint64_t key = used(&a->in).class_key;
-    EXPECT_NE(key, 0u);
-    EXPECT_EQ(key, used(&b->in).class_key);
-    EXPECT_NE(key, used(&a->out).class_key);
+    const auto in = used(&a->in);
+    if (in.typed) {
+        EXPECT_EQ(in.class_key, 0u) << "it may be an array: debug information says so at the end";
+        EXPECT_EQ(used(&a->out).class_key, 0u);
+    } else {
+        EXPECT_NE(in.class_key, 0u);
+        EXPECT_EQ(in.class_key, used(&b->in).class_key);
+        EXPECT_NE(in.class_key, used(&a->out).class_key);
+    }
     void* const counted = std::calloc(2, sizeof(pthread_mutex_t));
     asm volatile("" ::: "memory");
     EXPECT_EQ(used(counted).class_key, 0u) << "an array of two";

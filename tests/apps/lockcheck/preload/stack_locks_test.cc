@@ -14,14 +14,19 @@ namespace {
 
 class StackLocks : public testing::Test {
   protected:
-    StackLocks() { stub_thread().lowest_stack_lock = UINTPTR_MAX; }
+    StackLocks() {
+        stub_thread().lowest_stack_lock = UINTPTR_MAX;
+        stub_thread().lends = 0;
+        stub_thread().event_frame = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+    }
     ~StackLocks() override { stub_stop(); }
 };
 
 constexpr uintptr_t some_site = 0x1234;
 
 bool is_same(lockdep::Lock& lock, uintptr_t site = some_site) {
-    return stack_lock_is_same(lock, site) || stack_lock_stays(stub_thread(), lock, site);
+    const ThreadState& self = stub_thread();
+    return stack_lock_is_same(self, lock, site) || stack_lock_stays(stub_thread(), lock, site);
 }
 
 /// Enlists a lock in a frame of its own, or looks whether the one enlisted is still the same.
@@ -109,11 +114,12 @@ TEST_F(StackLocks, AreKnownAgainWhereTheyWereUsed) {
     lock.address = const_cast<char*>(&local[0]);
     watch_stack_lock(stub_thread(), lock);
     for (const uintptr_t site : {1, 2, 3, 4}) {
-        EXPECT_FALSE(stack_lock_is_same(lock, site));
+        EXPECT_FALSE(stack_lock_is_same(stub_thread(), lock, site));
         EXPECT_TRUE(stack_lock_stays(stub_thread(), lock, site));
     }
-    for (const uintptr_t site : {2, 3, 4}) EXPECT_TRUE(stack_lock_is_same(lock, site));
-    EXPECT_FALSE(stack_lock_is_same(lock, 1)) << "too long ago";
+    for (const uintptr_t site : {2, 3, 4})
+        EXPECT_TRUE(stack_lock_is_same(stub_thread(), lock, site));
+    EXPECT_FALSE(stack_lock_is_same(stub_thread(), lock, 1)) << "too long ago";
 #else
     GTEST_SKIP() << "frames are known on x86_64 only";
 #endif
@@ -171,6 +177,145 @@ TEST_F(StackLocks, OfOtherThreadsAreForgottenByThose) {
     EXPECT_FALSE(is_in_other_stack(other, reinterpret_cast<uintptr_t>(lock)));
     forget_stack(other);
     EXPECT_FALSE(is_in_other_stack(stub_thread(), reinterpret_cast<uintptr_t>(lock)));
+}
+
+/// Another thread, whose stack is elsewhere.
+class Borrower {
+  public:
+    Borrower() {
+        state_.stack_low = reinterpret_cast<uintptr_t>(stack_.data());
+        state_.stack_high = state_.stack_low + stack_.size();
+        state_.event_frame = state_.stack_low + 100;
+        know_stack(stub_thread());
+    }
+    ~Borrower() { forget_stack(stub_thread()); }
+    Borrower(const Borrower&) = delete;
+    Borrower& operator=(const Borrower&) = delete;
+
+    ThreadState& state() { return state_; }
+
+  private:
+    std::vector<char> stack_ = std::vector<char>(4096);
+    ThreadState state_;
+};
+
+/// A frame whose local lock a borrower sees first, or may look at again; then the owner has an
+/// event. Returns whether the lock is still the same.
+template <int Which>
+__attribute__((noinline)) bool lend_in(lockdep::Lock& lock, Borrower& borrower, bool first) {
+    volatile char local[64] = {};
+    if (first) {
+        lock.address = const_cast<char*>(&local[0]);
+        watch_stack_lock(borrower.state(), lock);
+    }
+    EXPECT_EQ(lock.address.load(), const_cast<char*>(&local[0])) << "or this shows nothing";
+    stub_watch(nullptr, nullptr);
+    look_at_frames(stub_thread(), reinterpret_cast<uintptr_t>(__builtin_frame_address(0)) - 200);
+    asm volatile("" ::"r"(&local[0]), "r"(Which) : "memory");
+    return stub_gone_count() == 0;
+}
+
+using LendFunction = bool (*)(lockdep::Lock&, Borrower&, bool);
+
+__attribute__((noinline)) bool call(LendFunction function, lockdep::Lock& lock, Borrower& borrower,
+                                    bool first) {
+    asm volatile("" : "+r"(function));
+    const bool same = function(lock, borrower, first);
+    asm volatile("");
+    return same;
+}
+
+__attribute__((noinline)) bool call_elsewhere(LendFunction function, lockdep::Lock& lock,
+                                              Borrower& borrower) {
+    asm volatile("" : "+r"(function));
+    const bool same = function(lock, borrower, false);
+    asm volatile("nop");
+    return same;
+}
+
+TEST_F(StackLocks, ThatAnotherSawFirstAreFoundByTheirThread) {
+    Borrower borrower;
+    lockdep::Lock lock;
+    volatile char local[64] = {};
+    lock.address = const_cast<char*>(&local[0]);
+    watch_stack_lock(borrower.state(), lock);
+    ThreadState& owner = stub_thread();
+    EXPECT_EQ(owner.lowest_stack_lock, 0u) << "its next event is to look";
+    EXPECT_EQ(owner.lends, 2u);
+    stub_watch(nullptr, nullptr);
+    forget_left_frames(owner, reinterpret_cast<uintptr_t>(&local[0]) - 300);
+    EXPECT_EQ(owner.lends, 1u);
+    EXPECT_EQ(stub_gone_count(), 0u);
+    EXPECT_TRUE(stack_lock_is_same(borrower.state(), lock, some_site));
+}
+
+TEST_F(StackLocks, ThatAreLentAreTheSameWhileTheirFrameIs) {
+#if defined(__x86_64__)
+    Borrower borrower;
+    const LendFunction one = lend_in<1>;
+    const LendFunction two = lend_in<2>;
+    lockdep::Lock lock;
+    for (const bool first : {true, false, false}) EXPECT_TRUE(call(one, lock, borrower, first));
+    const uint32_t left_before = stub_thread().lent_left;
+    EXPECT_FALSE(call(two, lock, borrower, false)) << "another function at the same place";
+    EXPECT_EQ(stub_thread().lent_left, left_before + 1);
+    EXPECT_TRUE(call(one, lock, borrower, true));
+    EXPECT_FALSE(call_elsewhere(one, lock, borrower)) << "the same function from elsewhere";
+#else
+    GTEST_SKIP() << "frames are known on x86_64 only";
+#endif
+}
+
+TEST_F(StackLocks, ThatAreLentAreOthersWhereTheSignsOfTheirFrameChanged) {
+    Borrower borrower;
+    // In place of a stack of the owner's: the lock, a local variable, and a return address.
+    const auto code = reinterpret_cast<uintptr_t>(__builtin_return_address(0));
+    volatile uintptr_t words[12] = {};
+    words[6] = code;
+    words[8] = code;
+    lockdep::Lock lock;
+    lock.address = const_cast<uintptr_t*>(&words[0]);
+    watch_stack_lock(borrower.state(), lock);
+    const auto is_same_to_borrower = [&] {
+        return stack_lock_is_same(borrower.state(), lock, some_site) ||
+               stack_lock_stays(borrower.state(), lock, some_site);
+    };
+    EXPECT_TRUE(is_same_to_borrower());
+    words[6] = 5;
+    EXPECT_FALSE(stack_lock_is_same(borrower.state(), lock, some_site));
+    EXPECT_TRUE(is_same_to_borrower()) << "it was only a variable";
+    words[6] = code;
+    EXPECT_TRUE(stack_lock_is_same(borrower.state(), lock, some_site))
+        << "and is looked at no more";
+    words[8] = reinterpret_cast<uintptr_t>(&stub_thread) + 8;
+    EXPECT_FALSE(is_same_to_borrower());
+}
+
+TEST_F(StackLocks, AreForgottenQuietlyWhereTheFramesDoNotLeadToTheThreadsFirst) {
+    lockdep::Lock lock;
+    in_a_frame(lock, true);
+    ThreadState& self = stub_thread();
+    const auto* const place = static_cast<const char*>(lock.address.load());
+    const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+    for (const bool reached : {true, false}) {
+        stub_watch(place, place + 40);
+        self.lowest_stack_lock = reinterpret_cast<uintptr_t>(place);
+        self.first_frame = reached ? here : self.stack_high - 1;
+        forget_left_frames(self, here);
+        ASSERT_EQ(stub_gone_count(), 1u);
+        EXPECT_EQ(stub_gone(0).quiet, !reached);
+    }
+    self.first_frame = 0;
+}
+
+TEST_F(StackLocks, OfAFormerThreadOnTheStackAreForgotten) {
+    ThreadState& self = stub_thread();
+    const auto* const place = reinterpret_cast<const char*>(self.stack_low + 1000);
+    stub_watch(place, place + 40);
+    forget_former_stack(self);
+    ASSERT_EQ(stub_gone_count(), 1u);
+    EXPECT_TRUE(stub_gone(0).covers(place));
+    EXPECT_TRUE(stub_gone(0).quiet);
 }
 
 TEST_F(StackLocks, OfThousandsOfThreadsAreKnown) {

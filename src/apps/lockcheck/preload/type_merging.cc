@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apps/lockcheck/preload/type_merging.h"
+
+#include <algorithm>
+#include <array>
+#include <span>
+
+#include "apps/lockcheck/preload/finding_text.h"
+#include "apps/lockcheck/preload/raw_calls.h"
+#include "apps/lockcheck/preload/renderer.h"
+#include "apps/lockcheck/preload/runtime.h"
+#include "apps/lockcheck/preload/settings.h"
+#include "apps/lockcheck/preload/text.h"
+
+namespace braidway::lockcheck {
+namespace {
+
+using lockdep::ClassOrigin;
+
+/// Of more classes, the rest is not asked for.
+constexpr size_t origins_max = 4'096;
+
+constinit OwnLock merging_lock;
+constinit uint64_t changes_asked_for = 0;
+
+/// Memory for one question.
+struct Room {
+    ClassOrigin origins[origins_max];
+    uint32_t group[origins_max];
+};
+
+void add_origin(Text& text, const ClassOrigin& origin) {
+    text.add("{\"place\":\"").add(place_word(origin.place));
+    const char* module = nullptr;
+    uintptr_t offset = 0;
+    const auto address = reinterpret_cast<uintptr_t>(origin.address);
+    const bool on_stack = origin.place == lockdep::Place::stack;
+    if ((on_stack && find_module(origin.block_made_at, module, offset)) ||
+        (origin.place == lockdep::Place::static_storage && find_module(address, module, offset))) {
+        text.add("\",\"module\":").add_quoted(module);
+        text.add(",\"address\":\"").add_hex(offset);
+    }
+    text.add("\",\"block_bytes\":").add_number(origin.block_bytes);
+    text.add(",\"offset_bytes\":").add_number(origin.offset_bytes);
+    text.add(",\"lock_bytes\":").add_number(origin.bytes);
+    text.add(",\"initialised\":").add(origin.initialised ? "true" : "false");
+    text.add(",\"made\":");
+    std::array<uintptr_t, 32> frames{};
+    if (origin.initialised) {
+        add_frames(text, validator().stack(origin.stack, frames));
+    } else {
+        frames[0] = origin.block_made_at;
+        add_frames(text, std::span(frames).first(on_stack || origin.block_made_at == 0 ? 0 : 1));
+    }
+    text.add("}");
+}
+
+/// The answer is a line of numbers for each group: which of the origins are of one type.
+class Answer {
+  public:
+    explicit Answer(std::string_view text) : rest_(text) {}
+
+    /// The next group; empty behind the last, or where it is no answer.
+    std::span<const uint32_t> next(std::span<const ClassOrigin> origins, std::span<uint32_t> ids) {
+        size_t count = 0;
+        const ClassOrigin* first = nullptr;
+        while (!rest_.empty()) {
+            size_t index = 0;
+            size_t digits = 0;
+            for (; digits < rest_.size() && digits < 9; ++digits) {
+                const char digit = rest_[digits];
+                if (digit < '0' || digit > '9') break;
+                index = 10 * index + static_cast<size_t>(digit - '0');
+            }
+            if (digits == 0 || digits == rest_.size() || index >= origins.size()) break;
+            const bool line_ends = rest_[digits] == '\n';
+            rest_.remove_prefix(digits + 1);
+            const ClassOrigin& origin = origins[index];
+            if (first == nullptr) first = &origin;
+            const bool alike = origin.type == first->type && origin.bytes == first->bytes;
+            if (alike && count < ids.size()) ids[count++] = origin.class_id;
+            if (line_ends) return ids.first(count);
+        }
+        rest_ = {};
+        return {};
+    }
+
+  private:
+    std::string_view rest_;
+};
+
+/// Can any two of them be of one type?
+bool any_alike(std::span<const ClassOrigin> origins) {
+    for (size_t i = 1; i < origins.size(); ++i)
+        for (size_t j = 0; j < i; ++j)
+            if (origins[i].type == origins[j].type && origins[i].bytes == origins[j].bytes)
+                return true;
+    return false;
+}
+
+void merge(Room& room, std::span<const ClassOrigin> origins) {
+    Text question;
+    question.add("{\"lockcheck_types\":1,\"origins\":[");
+    for (size_t at = 0; at < origins.size(); ++at) {
+        if (at > 0) question.add(",");
+        add_origin(question, origins[at]);
+    }
+    question.add("]}\n");
+    Text answer;
+    if (question.complete() && ask("--types", question.view(), answer)) {
+        Answer groups(answer.view());
+        for (auto ids = groups.next(origins, room.group); !ids.empty();
+             ids = groups.next(origins, room.group))
+            validator().merge_classes(ids);
+    }
+    question.clear_and_free();
+    answer.clear_and_free();
+}
+
+}  // namespace
+
+void merge_by_type() {
+    const OwnGuard guard(merging_lock);
+    if (settings.renderer == nullptr) return;
+    const uint64_t changes = validator().order_changes();
+    // One step alone makes no ring.
+    if (changes == changes_asked_for || changes < 2) return;
+    changes_asked_for = changes;
+    auto* const room = static_cast<Room*>(map_pages(sizeof(Room)));
+    if (room == nullptr) return;
+    const std::span<const ClassOrigin> origins =
+        std::span(room->origins).first(validator().typed_classes(room->origins));
+    if (any_alike(origins)) merge(*room, origins);
+    unmap_pages(room, sizeof(Room));
+}
+
+bool is_nesting_by_type(const lockdep::Finding& finding) {
+    const auto class_of = [](const lockdep::Lock& lock) {
+        return lock.class_id.load(std::memory_order_relaxed);
+    };
+    const auto steps = finding.steps();
+    if (finding.kind != lockdep::FindingKind::order || finding.ring_length != steps.size())
+        return false;
+    bool differ = false;
+    bool of_objects = true;  // Each wants the very lock that the next one holds.
+    for (size_t at = 0; at < steps.size(); ++at) {
+        const lockdep::Lock* const held = steps[at].holds;
+        const lockdep::Lock* const first = steps[0].holds;
+        if (held == nullptr || !held->making.typed || held->traits.type != first->traits.type)
+            return false;
+        differ = differ || class_of(*held) != class_of(*first);
+        of_objects = of_objects && steps[at].wants == steps[(at + 1) % steps.size()].holds;
+    }
+    if (!differ || of_objects) return false;
+    merge_by_type();
+    for (const lockdep::Chain& step : steps)
+        if (class_of(*step.holds) != class_of(*steps[0].holds)) return false;
+    return true;
+}
+
+void types_in_child() {
+    merging_lock.forget_holder();
+    changes_asked_for = validator().order_changes();
+}
+
+}  // namespace braidway::lockcheck
