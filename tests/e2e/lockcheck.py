@@ -14,7 +14,9 @@ import xml.etree.ElementTree
 from braidway import Skip, expect, expect_equal, main, need_tools, wait_until
 from installed import cached
 
-SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lockcheck_scenes.c")
+FOLDER = os.path.dirname(os.path.abspath(__file__))
+SOURCE = os.path.join(FOLDER, "lockcheck_scenes.c")
+HARD_SOURCE = os.path.join(FOLDER, "lockcheck_hard.c")
 FOUND = 66
 
 
@@ -23,6 +25,14 @@ def scenes(stage, *flags):
     need_tools("gcc")
     path = stage.path("scenes")
     stage.run("gcc", "-g", "-O1", "-Wall", "-pthread", *flags, SOURCE, "-o", path)
+    return path
+
+
+def hard(stage):
+    """The program that makes its life hard."""
+    need_tools("gcc")
+    path = stage.path("hard")
+    stage.run("gcc", "-g", "-O1", "-Wall", "-pthread", HARD_SOURCE, "-o", path)
     return path
 
 
@@ -119,6 +129,132 @@ def story_processes_that_drop_their_privileges_have_documents(stage):
         expect(all(each["state"] == "exited" for each in found), "all have exited")
         for name in os.listdir(stage.path("closed")):
             os.unlink(stage.path(f"closed/{name}"))
+
+
+def one_document(stage, name):
+    found = documents(stage.path(name))
+    expect_equal(len(found), 1, f"documents in {name}")
+    return found[0]
+
+
+def story_small_limits_of_the_program_are_not_those_of_the_report(stage):
+    program = hard(stage)
+    for scene in ("small_files", "few_descriptors"):
+        done = watch(stage, "--json", "o.json", program, scene)
+        expect("book" in done.stderr and done.stdout == "done\n", f"{scene}: {done.stderr}")
+        document = one_document(stage, "o.json")
+        expect_equal((kinds(document), document["state"]), (["order"], "exited"), scene)
+        watch(stage, "--json", "o.json", program, scene, "clean", status=7)
+        document = one_document(stage, "o.json")
+        expect_equal((kinds(document), document["state"]), ([], "exited"), f"{scene}, clean")
+
+
+def story_hard_limits_leave_lines_and_the_document(stage):
+    program = hard(stage)
+    done = watch(stage, "--json", "o.json", program, "three_descriptors")
+    expect("lockcheck: order" in done.stderr, done.stderr)
+    document = one_document(stage, "o.json")
+    expect_equal((kinds(document), document["state"]), (["order"], "exited"), "three descriptors")
+    done = watch(stage, "--json", "o.json", program, "no_files")
+    expect("lockcheck: order" in done.stderr and done.stdout == "done\n", done.stderr)
+    # Who may raise a hard limit writes it; others say that they cannot.
+    expect(kinds(one_document(stage, "o.json")) or "o.json: File too large" in done.stderr,
+           f"no word of the document:\n{done.stderr}")
+    done = watch(stage, "--json", "o.json", program, "no_files", "clean", status=7)
+    said = re.findall("o.json: the document of process [0-9]+ cannot be written", done.stderr)
+    state = one_document(stage, "o.json")["state"]
+    expect_equal(len(said), 0 if state == "exited" else 1, f"complaints:\n{done.stderr}")
+
+
+def story_programs_that_change_their_root_have_documents(stage):
+    if os.geteuid() != 0:
+        raise Skip("only root can change its root")
+    program = hard(stage)
+    for scene in ("root", "root_closes"):
+        done = watch(stage, "--json", "o.json", program, scene, "jail")
+        expect("book" in done.stderr, f"{scene}: {done.stderr}")
+        document = one_document(stage, "o.json")
+        expect_equal((kinds(document), document["state"]), (["order"], "exited"), scene)
+        watch(stage, "--json", "o.json", program, scene, "jail", "clean", status=7)
+        expect_equal(one_document(stage, "o.json")["state"], "exited", f"{scene}, clean")
+        expect_equal(os.listdir(stage.path("jail")), [], "the new root is empty")
+
+
+def confined(stage, scene, *words, status=FOUND):
+    """What a scene under seccomp says; Skip where there is none."""
+    program = hard(stage)
+    if subprocess.run([program, scene, "clean"], capture_output=True, timeout=60,
+                      check=False).returncode != 7:
+        raise Skip("seccomp cannot be used here")
+    return watch(stage, "--json", "o.json", program, scene, *words, status=status)
+
+
+def story_a_filter_that_kills_is_not_met(stage):
+    for scene in ("filter", "filter_by_call", "no_programs", "strict"):
+        done = confined(stage, scene)
+        expect(re.search("^lockcheck: order: .*thread 1 holds", done.stderr, re.M), done.stderr)
+        expect_equal(len(re.findall("confines itself by seccomp", done.stderr)), 1, done.stderr)
+        document = one_document(stage, "o.json")
+        expect_equal((kinds(document), document["state"]), (["order"], "exited"), scene)
+        done = confined(stage, scene, "clean", status=7)
+        document = one_document(stage, "o.json")
+        expect_equal((kinds(document), document["state"]), ([], "exited"), f"{scene}, clean")
+
+
+def story_what_was_said_before_a_filter_stays(stage):
+    done = confined(stage, "found_before")
+    expect(re.search("book .*lockcheck_hard.c", done.stderr), done.stderr)
+    document = one_document(stage, "o.json")
+    expect_equal(kinds(document), ["order", "order"], "findings")
+    functions = [frame.get("function") for chain in document["findings"][0]["chains"]
+                 for frame in chain["wants_stack"]]
+    expect("book" in functions, f"the first one has names: {functions}")
+    expect_equal(document["state"], "exited", "state")
+
+
+def story_a_filter_that_the_kernel_refuses_changes_nothing(stage):
+    done = confined(stage, "refused")
+    expect("book" in done.stderr and "confines" not in done.stderr, done.stderr)
+    expect_equal(kinds(one_document(stage, "o.json")), ["order"], "findings")
+
+
+def story_the_raw_way_out_has_a_status_too(stage):
+    program = hard(stage)
+    watch(stage, "--json", "o.json", program, "raw_exit")
+    expect_equal(one_document(stage, "o.json")["state"], "exited", "state")
+    watch(stage, program, "raw_exit", "clean", status=7)
+
+
+def story_every_process_has_a_document(stage):
+    program = hard(stage)
+
+    def states(*words, status=0):
+        watch(stage, "--json", "o.json", program, *words, status=status)
+        return sorted((each["process"]["program"] == program, each["state"])
+                      for each in documents(stage.path("o.json")))
+
+    expect_equal(states("dies", status=-9), [(True, "running")], "a death")
+    expect_equal(states("child_dies"), [(True, "exited"), (True, "running")], "a child's death")
+    # Neither the failed exec nor the program before the other one leaves anything.
+    expect_equal(states("child_becomes"), [(False, "exited"), (True, "exited")], "an exec")
+    expect_equal(states("becomes", program, "dies", status=-9), [(True, "ended"), (True, "running")],
+                 "a death after an exec")
+
+
+def story_workers_that_go_at_once(stage):
+    program = hard(stage)
+    for scene, count, dying in (("workers", 64, 0), ("workers_by_signal", 16, 8)):
+        watch(stage, "--json", "all.json", program, scene, str(count))
+        watch(stage, "--json", "each-%p.json", program, scene, str(count))
+        names = [name for name in os.listdir(stage.folder) if name.startswith("each-")]
+        apart = [document for name in names for document in documents(stage.path(name))]
+        for found in (documents(stage.path("all.json")), apart):
+            expect_equal(len(found), count + 1, f"documents of {scene}")
+            expect_equal(sum(len(each["findings"]) for each in found), 1, f"findings of {scene}")
+            expect_equal(sum(each["state"] == "running" for each in found), dying,
+                         f"dead workers of {scene}")
+        for name in names:
+            os.unlink(stage.path(name))
 
 
 def story_a_program_that_becomes_another(stage):

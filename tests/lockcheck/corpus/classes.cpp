@@ -9,15 +9,17 @@
 // case: array_of_structs | order | a global array of structs
 // case: globals_of_one_type | order | two global objects of one struct
 // case: constructor | order | a C++ constructor that calls pthread_mutex_init
-// case: constructor_inlined | open | the same, copied into two places by the compiler: only debug information tells that they are one
-// case: new_in_two_places | open | std::mutex members, objects by new in two functions: nothing but their type is common to them
+// case: constructor_inlined | order | the same, copied into two places by the compiler: debug information tells that they are one
+// case: new_in_two_places | order | std::mutex members, objects by new in two functions: nothing but their type is common to them
 // case: malloc_and_initializer | order | malloc in a factory, PTHREAD_MUTEX_INITIALIZER
 // case: calloc_without_init | order | calloc in a factory, and no init: zeros are an unlocked mutex
 // case: new_array | order | elements of new Account[4]
 // case: slab_with_init | order | objects cut from one big block, made by an init function
 // case: array_of_mutexes_both_ways | order | two mutexes of one array, both orders
 // case: stack_objects | order | objects in two frames, made by an init function
-// case: stack_objects_std | open | objects in two frames, std::mutex members: nothing that a program does when it runs tells their type
+// case: stack_objects_std | order | objects in two frames, std::mutex members: debug information tells their type
+// case: gone_before_the_end | order | objects by new in two functions, deleted before the program ends
+// case: read_and_written | recursive-read | a global fair rwlock member read twice, that of an object by new is written
 // case: map_values | order | values of one std::map
 // case: rwlock_members | order | rwlock members made by an init function, for writing
 // case: std_shared_mutex_members | order | std::shared_mutex members of heap objects, for writing
@@ -45,6 +47,11 @@
 // case: one_lock_wrapper | silent | A before C, C before B: A and B are global and locked by one function
 // case: one_constructor_two_members | silent | A before C, C before B: A and B are members of a lock class with a constructor
 // case: children_of_two_parents | silent | a child's lock under each of two parents' locks
+// case: two_types_of_one_layout | silent | A before C, C before B: A and B are members of two types of one layout, made in one function
+// case: globals_without_a_type | silent | A before C, C before B: all are global mutexes on their own
+// case: made_apart_parent_first | silent | nested within one type, whose objects are made in two functions
+// case: made_apart_under_a_gate | silent | opposite orders over objects made in two functions, under one gate
+// case: made_apart_by_address | silent | objects made in two functions, the lower address first
 // case: opposite_pairs_of_one_class | open | x then y, and v then u, of one class, nothing says who is the parent
 #include <algorithm>
 #include <map>
@@ -269,6 +276,27 @@ void new_in_two_places() {
     Account* x = first_account();
     Accounts::run(x, next_account());
 }
+void gone_before_the_end() {
+    std::unique_ptr<Account> x(first_account());
+    std::unique_ptr<Account> y(next_account());
+    Accounts::run(x.get(), y.get());
+}
+std::mutex counter;
+void made_apart_under_a_gate() {
+    static Account *x, *y;
+    x = first_account();
+    y = forced ? x : next_account();
+    RUN(
+        in_threads,
+        [] {
+            std::lock_guard hold(counter);
+            nest(x->in, x->out);
+        },
+        [] {
+            std::lock_guard hold(counter);
+            nest(y->out, y->in);
+        });
+}
 
 struct Written {
     struct Lock {
@@ -294,6 +322,31 @@ void std_shared_mutex_members() {
     std::unique_ptr<SharedAccount> both[2];
     for (auto& account : both) account = std::make_unique<SharedAccount>();
     Chosen<SharedAccount>::run(both[0].get(), both[1].get());
+}
+
+struct Fair {
+    pthread_rwlock_t rwlock = FAIR_RWLOCK;
+    long reads = 0;
+};
+Fair read_object;
+Fair* written_object;
+void read_twice() {
+    read_lock(&read_object.rwlock);
+    meet(0);
+    settle();
+    read_lock(&read_object.rwlock);
+    rw_unlock(&read_object.rwlock);
+    rw_unlock(&read_object.rwlock);
+}
+void write_once() {
+    pthread_rwlock_t* const rwlock = forced ? &read_object.rwlock : &written_object->rwlock;
+    meet(0);
+    write_lock(rwlock);
+    rw_unlock(rwlock);
+}
+void read_and_written() {
+    written_object = new Fair;
+    RUN(in_threads, read_twice, write_once);
 }
 
 // --- several types ---
@@ -522,6 +575,54 @@ void one_allocator_two_types() {
         [] { nest(table, second_object->mutex); });
 }
 
+struct Third {
+    std::mutex mutex;
+    long third;
+};
+struct Fourth {
+    std::mutex mutex;
+    long fourth;
+};
+Third* third_object;
+Fourth* fourth_object;
+void two_types_of_one_layout() {
+    third_object = new Third;
+    fourth_object = new Fourth;
+    RUN(
+        in_threads, [] { nest(third_object->mutex, table); },
+        [] { nest(table, fourth_object->mutex); });
+}
+std::mutex plain_first, plain_second, plain_third;
+void globals_without_a_type() {
+    RUN(
+        in_threads, [] { nest(plain_first, plain_third); },
+        [] { nest(plain_third, plain_second); });
+}
+
+__attribute__((noinline)) Purse* first_purse() {
+    return new Purse;
+}
+__attribute__((noinline)) Purse* next_purse() {
+    return new Purse;
+}
+Purse* apart[4];
+void make_purses() {
+    for (int i = 0; i < 4; ++i) apart[i] = i % 2 == 0 ? first_purse() : next_purse();
+}
+template <int I, int J>
+void nest_apart() {
+    nest(apart[I]->mutex, apart[J]->mutex);
+}
+void made_apart_parent_first() {
+    make_purses();
+    RUN(in_threads, (nest_apart<0, 1>), (nest_apart<2, 3>), (nest_apart<0, 3>));
+}
+void made_apart_by_address() {
+    make_purses();
+    std::sort(apart, apart + 4);
+    RUN(in_threads, (nest_apart<0, 1>), (nest_apart<1, 2>), (nest_apart<0, 3>));
+}
+
 __attribute__((noinline)) void portable_mutex_init(pthread_mutex_t* mutex) {
     check(pthread_mutex_init(mutex, nullptr) == 0);
 }
@@ -588,8 +689,10 @@ void opposite_pairs_of_one_class() {
 
 MAIN(CASE(init_function), CASE(new_struct), CASE(make_unique_struct), CASE(make_shared_struct),
      CASE(vector_elements), CASE(array_of_structs), CASE(globals_of_one_type), CASE(constructor),
-     CASE(constructor_inlined), CASE(new_in_two_places), CASE(malloc_and_initializer),
-     CASE(calloc_without_init), CASE(new_array), CASE(slab_with_init),
+     CASE(constructor_inlined), CASE(new_in_two_places), CASE(gone_before_the_end),
+     CASE(read_and_written), CASE(two_types_of_one_layout), CASE(globals_without_a_type),
+     CASE(made_apart_parent_first), CASE(made_apart_under_a_gate), CASE(made_apart_by_address),
+     CASE(malloc_and_initializer), CASE(calloc_without_init), CASE(new_array), CASE(slab_with_init),
      CASE(array_of_mutexes_both_ways), CASE(array_of_mutexes_by_index), CASE(stack_objects),
      CASE(stack_objects_std), CASE(map_values), CASE(rwlock_members),
      CASE(std_shared_mutex_members), CASE(two_types), CASE(three_types_ring), CASE(after_destroy),

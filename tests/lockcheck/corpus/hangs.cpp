@@ -17,10 +17,26 @@
 // case: hang_std_mutex | hang/order | std::mutex in std::thread | hangs
 // case: hang_mutex_and_read | hang/order | one holds a mutex and wants to read what the other writes | hangs
 // case: hang_class_never_met | hang/order | the first two locks of their life, no order was ever seen | hangs
+// case: hang_lost_notification | hang | the notification came before the wait, and the waiter is joined | hangs
+// case: hang_semaphores | hang | two threads wait, each for the other to post first | hangs
+// case: hang_barrier | hang | four are awaited, and three come | hangs
+// case: hang_alone_at_semaphore | hang | one thread, and nobody else to post | hangs
+// case: hang_after_fork | hang | the child needs what a thread of its parent held at the fork | hangs
+// case: hang_after_fork_to_read | hang | the same; a rwlock, written there and read here | hangs
 // case: waits_long_but_ends | silent | a lock is held for five seconds: slow, and no hang | noproof
 // case: sleeps_long | silent | a thread waits on a condition for five seconds | noproof
-// case: idle_server | open | all threads wait on conditions for ever: nobody can tell this from idling | hangs
+// case: handler_posts_late | silent | the only thread waits for a semaphore that a signal handler posts | noproof
+// case: timer_posts_late | silent | the same, for the thread of a timer | noproof
+// case: process_posts_late | silent | the same, for another process | noproof
+// case: barrier_fills_late | silent | the last one comes after five seconds | noproof
+// case: late_semaphore | silent | the one who posts sleeps for five seconds | noproof
+// case: both_read_after_fork | silent | what a thread of the parent read at the fork the child reads, too | noproof
+// case: shared_lock_after_fork | silent | a thread of the parent holds it at the fork for a while; it is shared with the child | noproof
+// case: idle_server | open | all threads wait on conditions for ever, and no signal has a handler: it can only be killed | hangs
+#include <semaphore.h>
 #include <signal.h>
+#include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 
 #include <mutex>
@@ -248,11 +264,165 @@ void idle_server() {
     RUN(at_once, wait_until_ready, wait_until_ready);
 }
 
+// --- nobody owns what is waited for ---
+sem_t semaphores[2];
+pthread_barrier_t barrier;
+void hang_lost_notification() {
+    pthread_cond_signal(&condition);
+    RUN(at_once, wait_until_ready);
+}
+template <int I>
+void wait_then_post() {
+    while (sem_wait(&semaphores[I]) != 0) continue;
+    sem_post(&semaphores[1 - I]);
+}
+void hang_semaphores() {
+    for (sem_t& each : semaphores) sem_init(&each, 0, 0);
+    RUN(at_once, wait_then_post<0>, wait_then_post<1>);
+}
+void hang_alone_at_semaphore() {
+    sem_init(&semaphores[0], 0, 0);
+    wait_then_post<0>();
+}
+void come() {
+    pthread_barrier_wait(&barrier);
+}
+void hang_barrier() {
+    pthread_barrier_init(&barrier, nullptr, 4);
+    RUN(at_once, come, come, come);
+}
+void post_first() {
+    sem_post(&semaphores[0]);
+}
+template <typename Set>
+void wait_for_one_post(Set set) {
+    sem_init(&semaphores[0], 0, 0);
+    set();
+    check(sem_wait(&semaphores[0]) == 0);
+}
+void handler_posts_late() {
+    struct sigaction action {};
+    action.sa_handler = [](int) { post_first(); };
+    action.sa_flags = SA_RESTART;
+    sigaction(SIGALRM, &action, nullptr);
+    const itimerval after = {{0, 0}, {5, 0}};
+    wait_for_one_post([&] { setitimer(ITIMER_REAL, &after, nullptr); });
+}
+void timer_posts_late() {
+    sigevent event{};
+    event.sigev_notify = SIGEV_THREAD;
+    event.sigev_notify_function = [](sigval) { post_first(); };
+    const itimerspec after = {{0, 0}, {5, 0}};
+    timer_t timer{};
+    check(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
+    wait_for_one_post([&] { timer_settime(timer, 0, &after, nullptr); });
+}
+template <typename Type>
+Type* in_shared_memory() {
+    void* const memory = mmap(nullptr, sizeof(Type), PROT_READ | PROT_WRITE,
+                              MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    check(memory != MAP_FAILED);
+    return static_cast<Type*>(memory);
+}
+void process_posts_late() {
+    sem_t* const shared = in_shared_memory<sem_t>();
+    sem_init(shared, 1, 0);
+    if (fork() == 0) {
+        sleep_ms(5000);
+        sem_post(shared);
+        _exit(0);
+    }
+    check(sem_wait(shared) == 0);
+}
+void barrier_fills_late() {
+    pthread_barrier_init(&barrier, nullptr, 4);
+    RUN(at_once, come, come, come, [] {
+        sleep_ms(5000);
+        come();
+    });
+}
+void late_semaphore() {
+    for (sem_t& each : semaphores) sem_init(&each, 0, 0);
+    RUN(at_once, wait_then_post<0>, wait_then_post<1>, [] {
+        sleep_ms(5000);
+        post_first();
+    });
+}
+
+// --- what a thread of the parent held at the fork ---
+template <void (*Hold)(), void (*Child)()>
+void fork_while_held() {
+    RUN(at_once, Hold, [] {
+        hear(1);
+        const pid_t child = fork();
+        if (child == 0) {
+            Child();
+            _exit(0);
+        }
+        tell(2);
+        waitpid(child, nullptr, 0);
+    });
+}
+void hold_first_at_fork() {
+    lock(&locks[0]);
+    tell(1);
+    hear(2);
+    unlock(&locks[0]);
+}
+void hang_after_fork() {
+    fork_while_held<hold_first_at_fork, take_first>();
+}
+void read_first() {
+    read_lock(&rwlocks[0]);
+    rw_unlock(&rwlocks[0]);
+}
+void write_at_fork() {
+    write_lock(&rwlocks[0]);
+    tell(1);
+    hear(2);
+    rw_unlock(&rwlocks[0]);
+}
+void hang_after_fork_to_read() {
+    fork_while_held<write_at_fork, read_first>();
+}
+void read_at_fork() {
+    read_lock(&rwlocks[0]);
+    tell(1);
+    hear(2);
+    rw_unlock(&rwlocks[0]);
+}
+void both_read_after_fork() {
+    fork_while_held<read_at_fork, read_first>();
+}
+pthread_mutex_t* shared_lock;
+void hold_shared_long() {
+    lock(shared_lock);
+    tell(1);
+    sleep_ms(5000);
+    unlock(shared_lock);
+}
+void take_shared() {
+    lock(shared_lock);
+    unlock(shared_lock);
+}
+void shared_lock_after_fork() {
+    shared_lock = in_shared_memory<pthread_mutex_t>();
+    pthread_mutexattr_t attribute;
+    pthread_mutexattr_init(&attribute);
+    pthread_mutexattr_setpshared(&attribute, PTHREAD_PROCESS_SHARED);
+    pthread_mutex_init(shared_lock, &attribute);
+    fork_while_held<hold_shared_long, take_shared>();
+}
+
 }  // namespace
 
 MAIN(CASE(hang_abba), CASE(hang_three_ring), CASE(hang_five_ring), CASE(hang_spinlocks),
      CASE(hang_writers), CASE(hang_two_upgrades), CASE(hang_recursive_read),
      CASE(hang_join_holding), CASE(hang_left_by_thread), CASE(hang_wait_holding), CASE(hang_signal),
      CASE(hang_beside_a_busy_thread), CASE(hang_in_child), CASE(hang_std_mutex),
-     CASE(hang_mutex_and_read), CASE(hang_class_never_met), CASE(waits_long_but_ends),
-     CASE(sleeps_long), CASE(idle_server))
+     CASE(hang_mutex_and_read), CASE(hang_class_never_met), CASE(hang_lost_notification),
+     CASE(hang_semaphores), CASE(hang_barrier), CASE(hang_alone_at_semaphore),
+     CASE(hang_after_fork), CASE(hang_after_fork_to_read), CASE(waits_long_but_ends),
+     CASE(sleeps_long), CASE(idle_server), CASE(handler_posts_late), CASE(timer_posts_late),
+     CASE(process_posts_late), CASE(barrier_fills_late), CASE(late_semaphore),
+     CASE(both_read_after_fork), CASE(shared_lock_after_fork))

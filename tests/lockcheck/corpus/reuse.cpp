@@ -10,6 +10,13 @@
 // case: unique_ptr_gone | silent | std::unique_ptr goes, another type comes
 // case: unmapped_and_mapped | silent | munmap(), then mmap() at the same address
 // case: mapped_over | silent | mmap(MAP_FIXED) over the old locks
+// case: unmapped_unseen | silent | munmap() as a raw system call, then mmap() at the same address | noproof
+// case: shared_memory_detached | silent | shmdt(), then mmap() at the same address | noproof
+// case: shared_memory_attached_again | silent | shmdt(), then shmat() of another segment at the same address | noproof
+// case: data_segment_again | silent | sbrk() back and forth | noproof
+// case: pages_dropped | silent | madvise(MADV_DONTNEED) on private memory: zeros again | noproof
+// case: own_pool_initialises | silent | a pool of the program's own hands its memory out again, and each lock is initialised | noproof
+// case: aligned_blocks_again | silent | posix_memalign(), valloc(), memalign(), reallocarray(), then malloc() of what was freed | noproof
 // case: mremap_moves | silent | mremap() moves the locks, others come to the old address
 // case: realloc_moves | silent | realloc() moves the locks, others come to the old address
 // case: placement_new_again | silent | destroyed in place, and another type made there
@@ -19,10 +26,14 @@
 // case: arena_reset | open | the program's own arena starts again: nobody can see that the old locks are gone
 // case: same_frame | order | two locks of one frame, which two paths use in both orders
 // case: same_mapping | order | two locks in one mapping, both orders
+// case: same_shared_pages | order | two locks in shared memory, both orders; MADV_DONTNEED between them drops nothing there
+// case: same_data_segment | order | two locks in memory of sbrk(), both orders, while it grows
 // case: same_block | order | two locks in one block, both orders, and the block grew in place or moved before
 // case: thread_local_locks | order | thread_local locks that others reach by pointer, both orders
 #include <alloca.h>
+#include <malloc.h>
 #include <sys/mman.h>
+#include <sys/shm.h>
 
 #include <memory>
 #include <mutex>
@@ -221,6 +232,110 @@ void mapped_over() {
         in_turn, [] { use(filled<Inbox>(map_page(nullptr, 0))); },
         [] { use(filled<Outbox>(map_page(forced ? nullptr : before, forced ? 0 : MAP_FIXED))); });
 }
+void unmapped_unseen() {
+    void* const page = map_page(nullptr, 0);
+    use(filled<Inbox>(page));
+    check(syscall(SYS_munmap, page, 4096) == 0);
+    use(filled<Outbox>(map_page(page, 0)));
+}
+void* attached_segment(const void* at) {
+    const int segment = shmget(IPC_PRIVATE, 8192, IPC_CREAT | 0600);
+    void* const memory = shmat(segment, at, 0);
+    shmctl(segment, IPC_RMID, nullptr);
+    check(memory != MAP_FAILED);
+    return memory;
+}
+/// In the second page, so that the size of the segment counts.
+template <class Box>
+void use_second_page(void* memory) {
+    use(filled<Box>(static_cast<char*>(memory) + 4096));
+}
+void shared_memory_detached() {
+    void* const memory = attached_segment(nullptr);
+    use_second_page<Inbox>(memory);
+    check(shmdt(memory) == 0);
+    void* const page = static_cast<char*>(memory) + 4096;
+    use(filled<Outbox>(map_page(page, 0)));
+}
+void shared_memory_attached_again() {
+    void* const memory = attached_segment(nullptr);
+    use_second_page<Inbox>(memory);
+    check(shmdt(memory) == 0);
+    use_second_page<Outbox>(attached_segment(memory));
+}
+void data_segment_again() {
+    use(filled<Inbox>(sbrk(4096)));
+    check(sbrk(-4096) != MAP_FAILED);
+    use(filled<Outbox>(sbrk(4096)));
+}
+void pages_dropped() {
+    auto* const page = map_page(nullptr, 0);
+    use(filled<Inbox>(page));
+    check(madvise(page, 4096, MADV_DONTNEED) == 0);
+    use(static_cast<Outbox*>(page));
+}
+/// A pool on one mapping, of one size: last in, first out.
+struct Pool {
+    char* next = nullptr;
+    void* free_one = nullptr;
+    void* take() {
+        if (free_one != nullptr) {
+            void* const taken = free_one;
+            free_one = nullptr;
+            return taken;
+        }
+        next += 256;
+        return next - 256;
+    }
+};
+template <class Box>
+Box* box_from(Pool& pool) {
+    auto* const box = static_cast<Box*>(pool.take());
+    here(box);
+    pthread_mutex_init(&box->one, nullptr);
+    pthread_mutex_init(&box->two, nullptr);
+    return box;
+}
+void own_pool_initialises() {
+    Pool pool;
+    pool.next = static_cast<char*>(map_page(nullptr, 0));
+    auto* const inbox = box_from<Inbox>(pool);
+    use(inbox);
+    pool.free_one = inbox;
+    use(box_from<Outbox>(pool));
+}
+constexpr size_t box_bytes = sizeof(Inbox);
+template <void* (*Make)()>
+void use_block_and_next() {
+    void* const block = Make();
+    use(new (block) Inbox{unlocked, unlocked});
+    const size_t usable = malloc_usable_size(block);
+    free(block);
+    void* const again = malloc(usable);
+    check_usual(again == block);
+    use(new (again) Outbox{unlocked, unlocked});
+    free(again);
+}
+void* by_valloc() {
+    return valloc(box_bytes);
+}
+void* by_memalign() {
+    return memalign(64, box_bytes);
+}
+void* by_reallocarray() {
+    return reallocarray(nullptr, 2, box_bytes / 2);
+}
+void* by_posix_memalign() {
+    void* block = nullptr;
+    check(posix_memalign(&block, 64, box_bytes) == 0);
+    return block;
+}
+void aligned_blocks_again() {
+    use_block_and_next<by_valloc>();
+    use_block_and_next<by_memalign>();
+    use_block_and_next<by_reallocarray>();
+    use_block_and_next<by_posix_memalign>();
+}
 void mremap_moves() {
     RUN(
         in_turn,
@@ -338,6 +453,28 @@ void same_frame() {
 void same_mapping() {
     both_orders(filled<Inbox>(map_page(nullptr, 0)));
 }
+void same_shared_pages() {
+    void* const pages =
+        mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    auto* const box = static_cast<Inbox*>(pages);
+    *box = {unlocked, unlocked};
+    x = &box->one;
+    y = &box->two;
+    static void* dropped = pages;
+    RUN(in_turn, xy, [] {
+        if (!forced) check(madvise(dropped, 4096, MADV_DONTNEED) == 0);
+        yx();
+    });
+}
+void same_data_segment() {
+    auto* const box = filled<Inbox>(sbrk(4096));
+    x = &box->one;
+    y = &box->two;
+    RUN(in_turn, xy, [] {
+        if (!forced) check(sbrk(4096) != MAP_FAILED);
+        yx();
+    });
+}
 void same_block() {
     auto* box = filled<Inbox>(malloc(sizeof(Inbox)));
     box = static_cast<Inbox*>(realloc(static_cast<void*>(box), 4000));
@@ -353,7 +490,9 @@ void thread_local_locks() {
 MAIN(CASE(frames_that_end), CASE(thread_stacks_again), CASE(alloca_again),
      CASE(freed_and_allocated), CASE(destroyed_freed_allocated), CASE(aligned_alloc_again),
      CASE(deleted_and_new), CASE(unique_ptr_gone), CASE(unmapped_and_mapped), CASE(mapped_over),
-     CASE(mremap_moves), CASE(realloc_moves), CASE(placement_new_again),
+     CASE(unmapped_unseen), CASE(shared_memory_detached), CASE(shared_memory_attached_again),
+     CASE(data_segment_again), CASE(pages_dropped), CASE(own_pool_initialises),
+     CASE(aligned_blocks_again), CASE(mremap_moves), CASE(realloc_moves), CASE(placement_new_again),
      CASE(other_role_after_free), CASE(destroyed_static_again), CASE(shared_ptr_gone),
-     CASE(arena_reset), CASE(same_frame), CASE(same_mapping), CASE(same_block),
-     CASE(thread_local_locks))
+     CASE(arena_reset), CASE(same_frame), CASE(same_mapping), CASE(same_shared_pages),
+     CASE(same_data_segment), CASE(same_block), CASE(thread_local_locks))

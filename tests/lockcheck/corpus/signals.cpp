@@ -25,8 +25,12 @@
 // case: handler_removed_before | silent | SIG_IGN is set before L is ever taken by main
 // case: handlers_block_each_other | silent | two handlers take L, and block each other's signal
 // case: handler_blocked_for_good | silent | the signal came before it was blocked for good; main takes L only after that
-// case: handler_recursive_mutex | open | the mutex is recursive: a thread that holds it can take it again, but not in the middle of taking it
+// case: handler_of_own_fault | silent | a fault that the code raises at one place, where L is not held | noproof
+// case: handler_at_thread_begin | signal | a thread is signalled as soon as it is made; main holds L elsewhere
+// case: handler_recursive_mutex | silent | the mutex is recursive: a thread that holds it takes it again
+#include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/time.h>
 
 #include <mutex>
@@ -317,6 +321,36 @@ void handler_blocked_for_good() {
     set_blocked(SIG_BLOCK);
     hold_l();
 }
+char* guarded_page;
+void open_page(int, siginfo_t*, void*) {
+    lock(&l);
+    check(mprotect(guarded_page, 4096, PROT_READ | PROT_WRITE) == 0);
+    unlock(&l);
+}
+void handler_of_own_fault() {
+    void* const page = mmap(nullptr, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    check(page != MAP_FAILED);
+    guarded_page = static_cast<char*>(page);
+    struct sigaction action = {};
+    action.sa_sigaction = open_page;
+    action.sa_flags = SA_SIGINFO;
+    check(sigaction(SIGSEGV, &action, nullptr) == 0);
+    *static_cast<volatile char*>(guarded_page) = 1;
+    lock(&l);
+    unlock(&l);
+}
+void* wait_until_handled(void*) {
+    while (handled == 0) sched_yield();
+    return nullptr;
+}
+void handler_at_thread_begin() {
+    on(SIGUSR1, take_l);
+    pthread_t thread;
+    check(pthread_create(&thread, nullptr, wait_until_handled, nullptr) == 0);
+    pthread_kill(thread, SIGUSR1);
+    pthread_join(thread, nullptr);
+    hold_l();
+}
 void handler_recursive_mutex() {
     on(SIGUSR1, take_recursive);
     lock(&recursive);
@@ -335,4 +369,5 @@ MAIN(CASE(handler_takes_mutex), CASE(handler_by_signal), CASE(handler_with_sigin
      CASE(handler_blocked_while_held), CASE(handler_blocked_in_thread), CASE(handler_tries),
      CASE(handler_times), CASE(handler_takes_another), CASE(handler_reads_read_rwlock),
      CASE(sigwait_thread), CASE(handler_removed_before), CASE(handlers_block_each_other),
-     CASE(handler_blocked_for_good), CASE(handler_recursive_mutex))
+     CASE(handler_blocked_for_good), CASE(handler_recursive_mutex),
+     CASE(handler_of_own_fault), CASE(handler_at_thread_begin))
