@@ -128,6 +128,127 @@ TEST(Conditions, ALockOfTheSameClassIsNotTheLock) {
     EXPECT_EQ(s.kinds(), "held-while-wait");
 }
 
+/// Waits at one place that is ended by one who holds `a`, and waits with `a` that others end.
+struct EndingScene : ConditionScene {
+    static constexpr uintptr_t place = 40;
+    static constexpr uintptr_t call = 41;
+    Thread& holder = *s.validator.thread_started(1);
+
+    /// Waits with nothing but the mutex; `holder` ends it and holds `a`. The waiter has the mutex.
+    void wait_ended_by_holder(uintptr_t where = place) {
+        s.take(waiter, mutex, to_write, 7);
+        s.validator.waits_on_condition(waiter, condition, &mutex, Patience::endless, where);
+        const uint32_t ticket = condition.notified.load();
+        s.give(waiter, mutex);
+        s.take(holder, a);
+        s.take(holder, mutex);
+        ASSERT_FALSE(Validator::notifies_freely(holder, condition));
+        s.validator.notified_holding(holder, condition, 0);
+        s.give(holder, mutex);
+        s.give(holder, a);
+        ASSERT_TRUE(Validator::ended_by_one_holder(condition, ticket));
+        s.validator.ended_by_holder(waiter, condition, where, call);
+        s.validator.retaken(waiter, mutex, to_write, call);
+    }
+    /// The waiter waits with `a` held; one who does not need it ends that.
+    void wait_with_a() {
+        if (Validator::has_ending(waiter)) s.validator.waits_again(waiter, &mutex);
+        s.take(waiter, a);
+        s.take(waiter, mutex, to_write, 8);
+        s.validator.waits_on_condition(waiter, condition, &mutex, Patience::endless, place);
+        s.give(waiter, mutex);
+        notify(notifier);
+        s.give(waiter, a);
+    }
+};
+
+TEST(Conditions, WhoEndedSuchAWaitAloneIsNeededAlthoughAnotherOneComesWithoutTheLock) {
+    EndingScene scene;
+    scene.wait_ended_by_holder();
+    scene.s.give(scene.waiter, scene.mutex);
+    scene.wait_with_a();
+    EXPECT_EQ(scene.s.kinds(), "held-while-wait");
+}
+
+TEST(Conditions, WhoEndsSuchAWaitLaterIsNeededOnceTheThreadIsAtItsEnd) {
+    EndingScene scene;
+    scene.wait_with_a();
+    scene.wait_ended_by_holder();
+    scene.s.give(scene.waiter, scene.mutex);
+    EXPECT_EQ(scene.s.kinds(), "");
+    scene.s.validator.thread_ended(scene.waiter, false);
+    EXPECT_EQ(scene.s.kinds(), "held-while-wait");
+}
+
+TEST(Conditions, AWaitThatIsWaitedAgainWasNotEnded) {
+    EndingScene scene;
+    scene.wait_ended_by_holder();
+    ASSERT_TRUE(Validator::has_ending(scene.waiter));
+    scene.s.validator.waits_again(scene.waiter, &scene.mutex);  // The mutex is held since.
+    scene.s.give(scene.waiter, scene.mutex);
+    scene.wait_with_a();
+    EXPECT_EQ(scene.s.kinds(), "");
+}
+
+TEST(Conditions, WhoEndsWaitsAtAnotherPlaceIsNotNeeded) {
+    EndingScene scene;
+    for (int order = 0; order < 2; ++order) {
+        scene.wait_ended_by_holder(EndingScene::place + 1);
+        scene.s.give(scene.waiter, scene.mutex);
+        scene.wait_with_a();
+        EXPECT_EQ(scene.s.kinds(), "");
+    }
+}
+
+TEST(Conditions, WhoNotifiesWithTheLockAndWaitsWithItWaitsForAnAnswer) {
+    EndingScene scene;
+    scene.wait_ended_by_holder();
+    scene.s.give(scene.waiter, scene.mutex);
+    scene.s.take(scene.holder, scene.a);
+    scene.s.validator.waits_on_condition(scene.holder, scene.condition, nullptr, Patience::endless,
+                                         EndingScene::place);
+    scene.s.give(scene.holder, scene.a);
+    scene.wait_with_a();
+    EXPECT_EQ(scene.s.kinds(), "");
+}
+
+TEST(Conditions, TwoNotificationsTellNothingOfWhoEndedTheWait) {
+    EndingScene scene;
+    scene.wait(false);
+    const uint32_t ticket = scene.condition.notified.load();
+    Validator::notified_freely(scene.condition);
+    EXPECT_FALSE(Validator::ended_by_one_holder(scene.condition, ticket));
+    scene.s.take(scene.holder, scene.a);
+    scene.s.validator.notified_holding(scene.holder, scene.condition, 0);
+    EXPECT_FALSE(Validator::ended_by_one_holder(scene.condition, ticket));
+}
+
+TEST(Conditions, WhatANotifierThatDidNotMakeTheWaiterTookBeforeItDoesNeed) {
+    Scripted s;
+    Lock& a = s.lock(&s.memory[0]);
+    Lock& condition = s.lock(&s.memory[16], a_condition);
+    Thread& notifier = *s.validator.thread_started(1);
+    s.take_all(notifier, {&a});
+    Thread& waiter = *s.validator.thread_started(1);
+    s.take(waiter, a);
+    s.validator.waits_on_condition(waiter, condition, nullptr, Patience::endless, 1);
+    s.validator.notifies(notifier, condition, 1);
+    EXPECT_EQ(s.kinds(), "held-while-wait");
+}
+
+TEST(Conditions, WhatTheMakerOfTheWaitersMakerTookBeforeItDoesNotNeed) {
+    Scripted s;
+    Lock& a = s.lock(&s.memory[0]);
+    Lock& condition = s.lock(&s.memory[16], a_condition);
+    s.take_all(*s.main, {&a});
+    Thread& maker = *s.validator.thread_started(s.main->number());
+    Thread& waiter = *s.validator.thread_started(maker.number());
+    s.take(waiter, a);
+    s.validator.waits_on_condition(waiter, condition, nullptr, Patience::endless, 1);
+    s.validator.notifies(*s.main, condition, 1);
+    EXPECT_EQ(s.kinds(), "");
+}
+
 TEST(Conditions, DestroyedAreForgotten) {
     ConditionScene scene;
     scene.s.take_all(scene.notifier, {&scene.a});

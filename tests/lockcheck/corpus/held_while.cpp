@@ -8,6 +8,8 @@
 // case: wait_holding_notifier_takes_after | silent | the notifier takes L only after it has notified
 // case: wait_holding_what_nobody_needs | silent | the notifier never takes L
 // case: wait_holding_notifier_tries | silent | the notifier tries L, and notifies all the same
+// case: wait_holding_for_another_event | silent | one condition for two events; who notifies under L makes the other one
+// case: wait_holding_for_answer | silent | clients ask and wait for the answer under L; who answers needs it not, and waits by the same function
 // case: timed_wait_holding | silent | the wait ends by itself
 // case: wait_holding_only_its_mutex | silent | the usual way
 // case: wait_holding_rwlock_notifier_reads | silent | L is held for reading, the notifier reads it: default kind
@@ -177,15 +179,73 @@ void wait_holding_in_pool() {
     RUN(at_once, worker, drain);
 }
 
-void notify_then_take_l() {
-    hear(2);
-    make_ready();
-    take(&l);
-}
 void wait_holding_at_once() {
     lock(&l);
     wait_until_ready();
     unlock(&l);
+}
+
+// One condition for two events, of which only the other one is made under L.
+bool other_ready;
+void wait_until_other_ready() {
+    lock(&m);
+    tell(3);
+    while (!other_ready) pthread_cond_wait(&condition, &m);
+    unlock(&m);
+}
+void make_other_ready_under_l() {
+    hear(3);
+    lock(&l);
+    lock(&m);
+    other_ready = true;
+    pthread_cond_broadcast(&condition);
+    unlock(&m);
+    unlock(&l);
+}
+void wait_holding_for_another_event() {
+    if (forced)
+        RUN(at_once, wait_holding_at_once, notify_after<nothing>, wait_until_other_ready,
+            make_other_ready_under_l);
+    if (forced) return;
+    RUN(at_once, wait_until_other_ready, make_other_ready_under_l);
+    RUN(at_once, wait_holding_at_once, notify_after<nothing>);
+}
+
+// Requests and answers by one condition, and one function that waits.
+int request, answer;
+[[gnu::noinline]] void wait_for(const int* word) {
+    while (*word == 0) pthread_cond_wait(&condition, &m);
+}
+void ask_under_l() {
+    hear(2);
+    lock(&l);
+    lock(&m);
+    request = 1;
+    pthread_cond_broadcast(&condition);
+    wait_for(&answer);
+    answer = 0;
+    unlock(&m);
+    unlock(&l);
+}
+void answer_two() {
+    for (int i = 0; i < 2; ++i) {
+        lock(&m);
+        tell(2);
+        wait_for(&request);
+        request = 0;
+        answer = 1;
+        pthread_cond_broadcast(&condition);
+        unlock(&m);
+    }
+}
+void wait_holding_for_answer() {
+    RUN(at_once, answer_two, ask_under_l, ask_under_l);
+}
+
+void notify_then_take_l() {
+    hear(2);
+    make_ready();
+    take(&l);
 }
 void wait_holding_notifier_takes_after() {
     RUN(at_once, wait_holding_at_once, notify_then_take_l);
@@ -360,7 +420,8 @@ void try_join_holding() {
 MAIN(CASE(wait_holding_what_notifier_takes), CASE(wait_holding_what_notifier_holds),
      CASE(wait_holding_rwlock_notifier_writes), CASE(wait_holding_std), CASE(wait_holding_in_pool),
      CASE(wait_holding_notifier_takes_after), CASE(wait_holding_what_nobody_needs),
-     CASE(wait_holding_notifier_tries), CASE(timed_wait_holding), CASE(wait_holding_only_its_mutex),
+     CASE(wait_holding_notifier_tries), CASE(wait_holding_for_another_event),
+     CASE(wait_holding_for_answer), CASE(timed_wait_holding), CASE(wait_holding_only_its_mutex),
      CASE(wait_holding_rwlock_notifier_reads), CASE(wait_twice_released),
      CASE(join_holding_what_thread_takes), CASE(join_holding_std), CASE(join_holding_rwlock),
      CASE(join_holding_nested), CASE(join_one_of_two), CASE(join_holding_thread_tries),
