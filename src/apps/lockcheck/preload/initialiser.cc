@@ -31,15 +31,19 @@ class Walk {
             const TailCall& call = calls_[hidden_given_++];
             function = call.function;
             site = call.jump_end;
+            left_no_frame_ = true;
             return true;
         }
         if (at_ >= frames_.size()) return false;
         site = frames_[at_++];
         function = function_at(site - 1);
         hidden_ = hidden_given_ = 0;
-        asked_ = false;
+        asked_ = left_no_frame_ = false;
         return true;
     }
+
+    /// Is the last one a function that goes on by a jump?
+    bool left_no_frame() const { return left_no_frame_; }
 
   private:
     /// Does the next frame call what is not the frame before? Then that one came by jumps.
@@ -55,6 +59,7 @@ class Walk {
     std::span<const uintptr_t> frames_;
     size_t at_;
     bool asked_ = false;
+    bool left_no_frame_ = false;
     std::array<TailCall, 3> calls_{};
     size_t hidden_ = 0;
     size_t hidden_given_ = 0;
@@ -86,6 +91,13 @@ void choose(Walk& walk, Initialiser& chosen) {
         if (!walk.next(function, site)) return;
         const Passing passing = passing_of(function, site, parameter);
         parameter = passing.parameter;
+        // What is left to such a jump, and begins with the lock, is rather a lock of another make
+        // (a mutex and what measures it) than the object that it belongs to.
+        const bool is_lock_of_another_make = passing.role == Role::whole && walk.left_no_frame();
+        if (is_lock_of_another_make) {
+            wrapped = true;
+            continue;
+        }
         const bool passes = passing.role == Role::passes;
         if (wrapped || passes || passing.role == Role::part) {
             chosen.site = site;

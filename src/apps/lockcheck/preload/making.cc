@@ -97,10 +97,14 @@ uint64_t class_by_initialisation(Making& making, const Surround& around, size_t 
     const Initialiser who = initialiser_on_the_stack();
     if (who.site == 0) return 0;
     if (making.place != Place::static_storage) making.typed |= may_know_types(who.site - 1);
-    if (making.place == Place::stack) return key_of({1, who.site});
+    // A function that only hands the lock on is anybody's: its callers tell its users apart.
+    const bool is_anybodys =
+        who.kind == Initialiser::Kind::passes || who.kind == Initialiser::Kind::pointed;
+    const uint64_t user = is_anybodys ? who.stack_key : who.site;
+    if (making.place == Place::stack) return key_of({1, user});
     if (!around.known) return class_in_unknown_memory(who, lock_bytes);
     if (around.bare) return key_of({2, who.stack_key});
-    if (making.block_bytes > object_bytes_max) return key_of({3, who.site});
+    if (making.block_bytes > object_bytes_max) return key_of({3, user});
     uint64_t type = 0;
     if (who.kind == Initialiser::Kind::passes) type = type_bytes(making, around);
     if (who.kind == Initialiser::Kind::pointed) type = who.stack_key;
