@@ -32,10 +32,10 @@ struct Making {
     bool typed = false;        ///< The type it is a member of may be found out later (ClassOrigin).
     /// A name for reports that outlives the lock, or nullptr: declared by the program, or a symbol.
     const char* name = nullptr;
-    StackId stack = 0;           ///< Of the initialisation, or of the first use.
-    ThreadNumber thread = 0;     ///< Who made it.
-    uint64_t block_bytes = 0;    ///< Of the heap block or the static object around it; 0 unknown.
-    uint64_t offset_bytes = 0;   ///< In it; on a stack from the end of its frame down.
+    StackId stack = 0;          ///< Of the initialisation, or of the first use.
+    ThreadNumber thread = 0;    ///< Who made it.
+    uint64_t block_bytes = 0;   ///< Of the heap block or the static object around it; 0 unknown.
+    uint64_t offset_bytes = 0;  ///< In it; on a stack from the end of its frame down.
     /// Return address of the allocation; on a stack, where the frame's function begins; 0 unknown.
     uint64_t block_made_at = 0;
 };
