@@ -95,6 +95,9 @@ void recursive_wrapper_two_types() {
 void plain_wrapper_two_sizes() {
     use_two_types<Screen, plain_init>();
 }
+void plain_wrapper_two_types() {
+    use_two_types<Window, plain_init>();
+}
 void portable_wrapper_two_sizes() {
     use_two_types<Screen, portable_init>();
 }
@@ -317,6 +320,9 @@ void lock_class_two_sizes() {
 void checked_lock_class_two_types() {
     use_members<Sender<CheckedMutex>, Receiver<CheckedMutex>>();
 }
+void lock_class_two_types() {
+    use_members<Sender<Mutex>, Receiver<Mutex>>();
+}
 template <class Lock>
 struct Folder {
     Lock in, out;
@@ -403,8 +409,9 @@ void spinlocks_of_one_maker() {
 #define LEVEL_CASE(name) {#name LEVEL, name}
 MAIN(LEVEL_CASE(checked_wrapper_two_types), LEVEL_CASE(wrapper_of_wrapper_two_types),
      LEVEL_CASE(recursive_wrapper_two_types), LEVEL_CASE(plain_wrapper_two_sizes),
-     LEVEL_CASE(portable_wrapper_two_sizes), LEVEL_CASE(init_by_pointer),
-     LEVEL_CASE(lock_class_two_sizes), LEVEL_CASE(checked_lock_class_two_types),
+     LEVEL_CASE(plain_wrapper_two_types), LEVEL_CASE(portable_wrapper_two_sizes),
+     LEVEL_CASE(init_by_pointer), LEVEL_CASE(lock_class_two_sizes),
+     LEVEL_CASE(lock_class_two_types), LEVEL_CASE(checked_lock_class_two_types),
      LEVEL_CASE(lock_class_globals), LEVEL_CASE(spinlocks_of_one_maker),
      LEVEL_CASE(checked_wrapper_one_type), LEVEL_CASE(plain_wrapper_one_type),
      LEVEL_CASE(portable_wrapper_one_type), LEVEL_CASE(init_over_checked_wrapper),

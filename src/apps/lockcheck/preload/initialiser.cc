@@ -89,6 +89,7 @@ void choose(Walk& walk, Initialiser& chosen) {
         FunctionCode function;
         uintptr_t site = 0;
         if (!walk.next(function, site)) return;
+        chosen.user = site;
         const Passing passing = passing_of(function, site, parameter);
         parameter = passing.parameter;
         // What is left to such a jump, and begins with the lock, is rather a lock of another make
@@ -101,6 +102,7 @@ void choose(Walk& walk, Initialiser& chosen) {
         const bool passes = passing.role == Role::passes;
         if (wrapped || passes || passing.role == Role::part) {
             chosen.site = site;
+            chosen.has_frame = !walk.left_no_frame();
             chosen.kind = kind_of(passing.role);
             chosen.block_bytes = passing.block_bytes;
         }

@@ -18,8 +18,10 @@ struct Initialiser {
     };
 
     uintptr_t site = 0;      ///< A return address in it; 0: there is no stack.
+    uintptr_t user = 0;      ///< With `passes`: a return address in who handed it the address.
     uint64_t stack_key = 0;  ///< Of this and some frames further up.
     Kind kind = Kind::unknown;
+    bool has_frame = true;     ///< It is on the stack, for everybody to see.
     uint64_t block_bytes = 0;  ///< With `makes`: the size that it allocates, if that can be told.
 };
 

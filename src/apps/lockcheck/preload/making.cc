@@ -106,7 +106,11 @@ uint64_t class_by_initialisation(Making& making, const Surround& around, size_t 
     if (around.bare) return key_of({2, who.stack_key});
     if (making.block_bytes > object_bytes_max) return key_of({3, user});
     uint64_t type = 0;
-    if (who.kind == Initialiser::Kind::passes) type = type_bytes(making, around);
+    if (who.kind == Initialiser::Kind::passes) {
+        type = type_bytes(making, around);
+        // Where debug information can join again what belongs together, users are told apart.
+        if (making.typed && who.has_frame) type = mixed(type, who.user);
+    }
     if (who.kind == Initialiser::Kind::pointed) type = who.stack_key;
     return array_classes.class_of(who.stack_key, around.begin,
                                   key_of({4, who.site, making.offset_bytes, type}));
