@@ -13,7 +13,7 @@ struct Finding;
 /// What the validator cannot do itself: memory, stacks, and somebody to tell.
 ///
 /// Threads: any; every function may be called by several at once. None may take a lock that is
-/// validated or call the validator.
+/// validated; pages() and capture_stack() may not call the validator.
 class Surroundings {
   public:
     /// Zeroed memory of `bytes` (a multiple of 4096), which is never given back; nullptr when there
