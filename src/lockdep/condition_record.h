@@ -15,8 +15,12 @@ struct Notifier {
     static constexpr size_t needs_max = 16;
 
     ThreadNumber thread = 0;
+    bool known = false;      ///< What it needs is known.
+    bool looked_at = false;  ///< Since the turn `since` it is seen with all that it takes.
+    uint32_t since = 0;      ///< Only what it has taken after this one of its turns counts.
     size_t count = 0;
-    std::array<Taken, needs_max> needs;  ///< Locks that it had to take before it could notify.
+    size_t held = 0;                     ///< The first ones of them it held when it notified last.
+    std::array<Taken, needs_max> needs;  ///< Locks that it had to take each time to notify.
 
     bool needs_lock(LockId id) const {
         for (size_t at = 0; at < count; ++at)
@@ -26,6 +30,17 @@ struct Notifier {
 
     void add(const Taken& taken) {
         if (count < needs_max && !needs_lock(taken.id)) needs[count++] = taken;
+    }
+
+    /// It has notified, and needed those of `fresh` for that: it keeps what it has needed each
+    /// time.
+    void learn(const Notifier& fresh) {
+        size_t kept = 0;
+        const Notifier& before = known ? *this : fresh;
+        for (size_t at = 0; at < before.count; ++at)
+            if (fresh.needs_lock(before.needs[at].id)) needs[kept++] = before.needs[at];
+        count = kept;
+        known = true;
     }
 };
 
@@ -107,7 +122,7 @@ struct ConditionRecord {
         places[at] = place;
     }
 
-    /// The entry of `thread`, emptied; nullptr: too many.
+    /// The entry of `thread`; nullptr: too many.
     Notifier* notifier(ThreadNumber thread) {
         size_t at = 0;
         while (at < notifier_count && notifiers[at].thread != thread) ++at;
@@ -117,7 +132,6 @@ struct ConditionRecord {
         }
         if (at == notifier_count) ++notifier_count;
         notifiers[at].thread = thread;
-        notifiers[at].count = 0;
         return &notifiers[at];
     }
 

@@ -20,6 +20,10 @@ struct Taken {
     StackId stack = 0;
     /// How many threads the process had made when it was taken last.
     ThreadNumber threads_before = 0;
+    /// Which of the thread's acquisitions that was, counted from 1, and which the one before it of
+    /// this lock; 0: none is known.
+    uint32_t turn = 0;
+    uint32_t turn_before = 0;
 
     /// Is it the lock still that was taken?
     bool live() const { return id != 0 && lock->id.load(std::memory_order_relaxed) == id; }
@@ -36,6 +40,10 @@ class TakenLocks {
 
     void note(const Taken& taken) {
         Slot& slot = slots_[taken.id % locks_max];
+        const bool again = slot.id.load(std::memory_order_relaxed) == taken.id;
+        slot.turn_before.store(again ? slot.turn.load(std::memory_order_relaxed) : 0,
+                               std::memory_order_relaxed);
+        slot.turn.store(++turns_, std::memory_order_relaxed);
         slot.lock.store(taken.lock, std::memory_order_relaxed);
         slot.hold.store(taken.hold, std::memory_order_relaxed);
         slot.stack.store(taken.stack, std::memory_order_relaxed);
@@ -51,8 +59,19 @@ class TakenLocks {
         taken.hold = slot.hold.load(std::memory_order_relaxed);
         taken.stack = slot.stack.load(std::memory_order_relaxed);
         taken.threads_before = slot.threads_before.load(std::memory_order_relaxed);
+        taken.turn = slot.turn.load(std::memory_order_relaxed);
+        taken.turn_before = slot.turn_before.load(std::memory_order_relaxed);
         return taken;
     }
+
+    /// What is known of the lock with this id: empty, where it has lost its place to another.
+    Taken find(LockId id) const {
+        const Taken taken = at(id % locks_max);
+        return taken.id == id ? taken : Taken{};
+    }
+
+    /// Of the last acquisition that was noted.
+    uint32_t turn() const { return turns_; }
 
     void clear() {
         for (Slot& slot : slots_) slot.id.store(0, std::memory_order_relaxed);
@@ -74,10 +93,13 @@ class TakenLocks {
         std::atomic<LockId> id = 0;
         std::atomic<StackId> stack = 0;
         std::atomic<ThreadNumber> threads_before = 0;
+        std::atomic<uint32_t> turn = 0;
+        std::atomic<uint32_t> turn_before = 0;
         std::atomic<Hold> hold = Hold::exclusive;
     };
 
     std::array<Slot, locks_max> slots_;
+    uint32_t turns_ = 0;
 };
 
 }  // namespace braidway::lockdep

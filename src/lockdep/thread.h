@@ -258,6 +258,8 @@ class Thread {
     /// Who made it, who made that one, and so on; 0: nobody, or not known.
     std::array<ThreadNumber, 4> ancestors_ = {};
     WaitEnding ending_;  ///< Of its last wait, until it counts.
+    /// Which conditions it has notified: some bits that stand for several of them.
+    std::array<uint64_t, 4> notified_ = {};
     TakenLocks taken_;
 
     static constexpr size_t held_min = 16;

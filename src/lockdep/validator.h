@@ -105,7 +105,9 @@ class Validator {
     /// place of the program that waits, the same for all waits for the same thing.
     void waits_on_condition(Thread& thread, Lock& condition, const Lock* mutex, Patience patience,
                             uintptr_t site);
-    void notifies(Thread& thread, Lock& condition, uintptr_t site);
+    /// The thread notifies `condition`. False: what it does until it does so again must be seen
+    /// before it can be told what it needs for that; also that next time must be told.
+    bool notifies(Thread& thread, Lock& condition);
 
     /// The same, each time: notified_freely() when the thread notifies_freely(), holding nothing
     /// but the mutex of the waits, or when it has told often enough. `stack`: stack_here(), kept.

@@ -4,15 +4,23 @@
 // A step from each lock that is held besides the mutex leads to the condition, and one from the
 // condition to each lock that its notifiers need: which they hold when they notify, or which they
 // have taken and given back (but not what a thread took before it made the waiting one itself).
-// Only what every thread needs that has notified since somebody waited so: where one of them comes
-// without the lock, the wait may end. Locks are told apart one by one, also those of one class:
-// what a thread took in its whole life says too little about its class.
+// Only what every thread needs each time that has notified since somebody waited so: where one of
+// them comes without the lock, the wait may end. And only what it has taken since it had the mutex
+// of the condition before: what it took earlier was over when it left the state behind that the
+// wait is about (who enters a monitor and leaves it signals to others that it is free; what he
+// needed before he entered keeps nobody from leaving). Locks are told apart one by one, also those
+// of one class: what a thread took in its whole life says too little about its class.
+//
+// Most of what a thread does takes the short way and is not seen here. Who has notified before is
+// therefore not believed to need what it took at some time: it goes the long way once, from this
+// notification to the next one.
 //
 // One that came without the lock need not come the next time. Where a wait at the same place of the
 // program was ended by one who held the lock, and by nobody else, that one is enough, and who waits
 // there with the lock held waits for it: such a lock is needed whatever others do. But not where
 // who notifies with the lock held waits with it, too: then he waits for an answer, and those who
 // give it come without.
+#include <algorithm>
 #include <new>
 
 #include "lockdep/validator_state.h"
@@ -151,31 +159,43 @@ void Validator::State::add_ending_steps(const WaitEnding& ending, const WaitPlac
     }
 }
 
-void Validator::notifies(Thread& thread, Lock& condition, uintptr_t site) {
-    static_cast<void>(site);
-    if (condition.record.load(std::memory_order_acquire) == nullptr) return;
+bool Validator::notifies(Thread& thread, Lock& condition) {
+    const uint64_t bit = mixed(condition.id.load(std::memory_order_relaxed)) % 256;
+    uint64_t& bits = thread.notified_[bit / 64];
+    const bool again = (bits >> bit % 64 & 1) != 0;
+    bits |= uint64_t{1} << bit % 64;
+    if (condition.record.load(std::memory_order_acquire) == nullptr) return true;
     Notifier needs;
     {
         const InternalGuard guard(state_->lock);
-        const ConditionRecord* const record = condition.record.load(std::memory_order_relaxed);
-        if (record == nullptr || !record->has_waiter(thread.number(), ~ThreadNumber{0})) return;
-        needs = state_->needs_of(thread, *record);
-        ConditionRecord& changed = *condition.record.load(std::memory_order_relaxed);
-        Notifier* const notifier = changed.notifier(thread.number());
-        if (notifier == nullptr) return;
-        *notifier = needs;
+        ConditionRecord* const record = condition.record.load(std::memory_order_relaxed);
+        if (record == nullptr || !record->has_waiter(thread.number(), ~ThreadNumber{0}))
+            return true;
+        Notifier* const notifier = record->notifier(thread.number());
+        if (notifier == nullptr) return true;
+        needs = state_->needs_of(thread, *record, notifier->since);
+        if (again && !notifier->known && !notifier->looked_at && needs.count > needs.held) {
+            // It took them at some time of its life, and has notified before: perhaps without.
+            notifier->looked_at = true;
+            notifier->since = thread.taken_.turn();
+            thread.forget_chains();
+            return false;
+        }
+        notifier->learn(needs);
         // What remains is needed by all.
         needs.count = 0;
         for (size_t at = 0; at < notifier->count; ++at)
-            if (changed.all_need(notifier->needs[at].id)) needs.add(notifier->needs[at]);
+            if (record->all_need(notifier->needs[at].id)) needs.add(notifier->needs[at]);
     }
-    if (needs.count == 0) return;
+    if (needs.count == 0) return true;
     const StackId stack = state_->capture_stack();
     for (size_t at = 0; at < needs.count; ++at)
         state_->add_needed_step(thread.number(), condition, stack, needs.needs[at]);
+    return true;
 }
 
-Notifier Validator::State::needs_of(const Thread& thread, const ConditionRecord& record) const {
+Notifier Validator::State::needs_of(const Thread& thread, const ConditionRecord& record,
+                                    uint32_t since) const {
     Notifier needs;
     needs.thread = thread.number();
     for (uint32_t at = 0; at < thread.held_count(); ++at) {
@@ -188,9 +208,11 @@ Notifier Validator::State::needs_of(const Thread& thread, const ConditionRecord&
                    .hold = access.hold,
                    .stack = held.stack.load(std::memory_order_relaxed)});
     }
+    needs.held = needs.count;
+    since = std::max(since, thread.taken_.find(record.mutex).turn_before);
     for (size_t at = 0; at < TakenLocks::locks_max; ++at) {
         const Taken taken = thread.taken_.at(at);
-        if (taken.live() && taken.id != record.mutex &&
+        if (taken.live() && taken.id != record.mutex && taken.turn > since &&
             record.has_waiter(thread.number(), taken.threads_before))
             needs.add(taken);
     }

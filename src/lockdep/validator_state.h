@@ -123,7 +123,8 @@ class Validator::State {
     void add_place(Thread& thread, Lock& condition, const Lock* mutex, uintptr_t place);
     void add_ending_steps(const WaitEnding& ending, const WaitPlace& waits);
     /// What a notifier needs at a condition with this record. Locked.
-    Notifier needs_of(const Thread& thread, const ConditionRecord& record) const;
+    /// What it holds, and has taken after its turn `since` and after it had the mutex before.
+    Notifier needs_of(const Thread& thread, const ConditionRecord& record, uint32_t since) const;
     /// Steps from what the thread holds, but `mutex`, to a condition or a thread's end.
     void add_waiting_steps(const Thread& thread, Lock& pseudo, const Lock* mutex);
     /// A step from there to a lock that is needed before it comes.

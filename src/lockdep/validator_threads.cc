@@ -106,6 +106,7 @@ Thread* Validator::State::new_thread() {
     thread->signals_blocked_ = 0;
     thread->ending_ = {};
     thread->taken_.clear();
+    thread->notified_ = {};
     thread->locks_ = thread->small_locks_;
     thread->chains_ = thread->small_chains_;
     thread->lock_mask_ = Thread::locks_cached_min - 1;

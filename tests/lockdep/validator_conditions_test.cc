@@ -29,7 +29,7 @@ struct ConditionScene {
     }
     void notify(Thread& thread) {
         s.take(thread, mutex, to_write, 5);
-        s.validator.notifies(thread, condition, 1);
+        s.validator.notifies(thread, condition);
         s.give(thread, mutex);
     }
 };
@@ -98,7 +98,7 @@ TEST(Conditions, WhatTheNotifierTookBeforeTheWaiterWasMadeItDoesNotNeed) {
     Thread& waiter = *s.validator.thread_started(1);
     s.take(waiter, a);
     s.validator.waits_on_condition(waiter, condition, nullptr, Patience::endless, 1);
-    s.validator.notifies(*s.main, condition, 1);
+    s.validator.notifies(*s.main, condition);
     EXPECT_EQ(s.kinds(), "");
 }
 
@@ -113,19 +113,57 @@ TEST(Conditions, WhereAnotherThreadNotifiesWithoutTheLockTheWaitCanEnd) {
 }
 
 TEST(Conditions, ALockOfTheSameClassIsNotTheLock) {
-    Scripted s;
-    Thread& waiter = *s.validator.thread_started(1);
-    Lock& a1 = s.lock(&s.memory[0], a_mutex, 5);
-    Lock& a2 = s.lock(&s.memory[8], a_mutex, 5);
-    Lock& condition = s.lock(&s.memory[16], a_condition);
-    s.take_all(*s.main, {&a2});
-    s.take(waiter, a1);
-    s.validator.waits_on_condition(waiter, condition, nullptr, Patience::endless, 1);
-    s.validator.notifies(*s.main, condition, 1);
-    EXPECT_EQ(s.kinds(), "");
-    s.take_all(*s.main, {&a1});
-    s.validator.notifies(*s.main, condition, 1);
-    EXPECT_EQ(s.kinds(), "held-while-wait");
+    for (const bool takes_the_same : {false, true}) {
+        Scripted s;
+        Thread& waiter = *s.validator.thread_started(1);
+        Lock& a1 = s.lock(&s.memory[0], a_mutex, 5);
+        Lock& a2 = s.lock(&s.memory[8], a_mutex, 5);
+        Lock& condition = s.lock(&s.memory[16], a_condition);
+        s.take_all(*s.main, {takes_the_same ? &a1 : &a2});
+        s.take(waiter, a1);
+        s.validator.waits_on_condition(waiter, condition, nullptr, Patience::endless, 1);
+        s.validator.notifies(*s.main, condition);
+        EXPECT_EQ(s.kinds(), takes_the_same ? "held-while-wait" : "");
+    }
+}
+
+TEST(Conditions, WhatItDidNotNeedTheFirstTimeTheNotifierDoesNotNeed) {
+    ConditionScene scene;
+    scene.wait(true);
+    scene.notify(scene.notifier);
+    scene.wake(true);
+    scene.s.take_all(scene.notifier, {&scene.a});
+    scene.notify(scene.notifier);
+    EXPECT_EQ(scene.s.kinds(), "");
+}
+
+TEST(Conditions, WhatItTookBeforeItHadTheMutexAnotherTimeTheNotifierDoesNotNeed) {
+    for (const bool takes_it_between : {false, true}) {
+        ConditionScene scene;
+        if (!takes_it_between) scene.s.take_all(scene.notifier, {&scene.a});
+        scene.s.take_all(scene.notifier, {&scene.mutex});
+        if (takes_it_between) scene.s.take_all(scene.notifier, {&scene.a});
+        scene.wait(true);
+        scene.notify(scene.notifier);
+        EXPECT_EQ(scene.s.kinds(), takes_it_between ? "held-while-wait" : "");
+    }
+}
+
+TEST(Conditions, WhoNotifiedBeforeIsLookedAtOnceMore) {
+    for (const bool takes_it_each_time : {false, true}) {
+        ConditionScene scene;
+        scene.s.take_all(scene.notifier, {&scene.a});
+        scene.notify(scene.notifier);
+        scene.wait(true);
+        scene.s.take(scene.notifier, scene.mutex, to_write, 5);
+        EXPECT_FALSE(scene.s.validator.notifies(scene.notifier, scene.condition));
+        scene.s.give(scene.notifier, scene.mutex);
+        EXPECT_EQ(scene.s.kinds(), "");
+        scene.wake(true);
+        if (takes_it_each_time) scene.s.take_all(scene.notifier, {&scene.a});
+        scene.notify(scene.notifier);
+        EXPECT_EQ(scene.s.kinds(), takes_it_each_time ? "held-while-wait" : "");
+    }
 }
 
 /// Waits at one place that is ended by one who holds `a`, and waits with `a` that others end.
@@ -232,7 +270,7 @@ TEST(Conditions, WhatANotifierThatDidNotMakeTheWaiterTookBeforeItDoesNeed) {
     Thread& waiter = *s.validator.thread_started(1);
     s.take(waiter, a);
     s.validator.waits_on_condition(waiter, condition, nullptr, Patience::endless, 1);
-    s.validator.notifies(notifier, condition, 1);
+    s.validator.notifies(notifier, condition);
     EXPECT_EQ(s.kinds(), "held-while-wait");
 }
 
@@ -245,7 +283,7 @@ TEST(Conditions, WhatTheMakerOfTheWaitersMakerTookBeforeItDoesNotNeed) {
     Thread& waiter = *s.validator.thread_started(maker.number());
     s.take(waiter, a);
     s.validator.waits_on_condition(waiter, condition, nullptr, Patience::endless, 1);
-    s.validator.notifies(*s.main, condition, 1);
+    s.validator.notifies(*s.main, condition);
     EXPECT_EQ(s.kinds(), "");
 }
 
@@ -254,7 +292,7 @@ TEST(Conditions, DestroyedAreForgotten) {
     scene.s.take_all(scene.notifier, {&scene.a});
     scene.wait(true);
     scene.s.validator.destroyed(scene.notifier, &scene.s.memory[16]);
-    scene.s.validator.notifies(scene.notifier, scene.s.lock(&scene.s.memory[16], a_condition), 1);
+    scene.s.validator.notifies(scene.notifier, scene.s.lock(&scene.s.memory[16], a_condition));
     EXPECT_EQ(scene.s.kinds(), "");
 }
 

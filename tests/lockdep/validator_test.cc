@@ -46,7 +46,7 @@ void storm_thread(Scripted& s, unsigned seed, std::vector<char>& shared) {
         thread->acquired(pending);
         if (choice == 1)
             s.validator.joins(*thread, static_cast<ThreadNumber>(1 + random.next() % 8), 1);
-        if (choice == 2) s.validator.notifies(*thread, *lock, 1);
+        if (choice == 2) s.validator.notifies(*thread, *lock);
         while (thread->held_count() > random.next() % 4) {
             const auto at = static_cast<uint32_t>(random.next() % thread->held_count());
             const void* const held = thread->held(at).lock.load()->address.load();

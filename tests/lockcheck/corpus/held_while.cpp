@@ -9,6 +9,9 @@
 // case: wait_holding_what_nobody_needs | silent | the notifier never takes L
 // case: wait_holding_notifier_tries | silent | the notifier tries L, and notifies all the same
 // case: wait_holding_for_another_event | silent | one condition for two events; who notifies under L makes the other one
+// case: wait_holding_for_start | silent | a thread tells under nothing that it is there; later it notifies the same condition after it took L
+// case: wait_holding_for_monitor | silent | who is in a monitor took L before he went in, and leaves it without
+// case: wait_holding_for_monitor_taken_inside | held-while-wait | who is in the monitor takes L there
 // case: wait_holding_for_answer | silent | clients ask and wait for the answer under L; who answers needs it not, and waits by the same function
 // case: timed_wait_holding | silent | the wait ends by itself
 // case: wait_holding_only_its_mutex | silent | the usual way
@@ -102,6 +105,67 @@ void wait_holding_what_notifier_holds() {
     ready = false;
     memset(&force_world, 0, sizeof force_world);
     RUN(at_once, wait_holding_l, notify_after<nothing>);
+}
+
+void wait_holding_for_start() {
+    RUN(
+        at_once,
+        [] {
+            lock(&l);
+            wait_until_ready();
+            unlock(&l);
+            tell(3);
+        },
+        [] {
+            hear(2);
+            make_ready();
+            hear(3);
+            take(&l);
+            make_ready();
+        });
+}
+
+bool in_monitor;
+void enter_monitor() {
+    lock(&m);
+    while (in_monitor) pthread_cond_wait(&condition, &m);
+    in_monitor = true;
+    unlock(&m);
+}
+void leave_monitor() {
+    lock(&m);
+    in_monitor = false;
+    pthread_cond_signal(&condition);
+    unlock(&m);
+}
+// The first is in the monitor (it tells 2) before the second comes with L; and leaves it when the
+// second waits.
+template <void (*Before)(), void (*Inside)()>
+void in_monitor_first() {
+    Before();
+    enter_monitor();
+    tell(2);
+    if (forced) hear(3);
+    Inside();
+    first(1);
+    hear(3);
+    sleep_ms(settle_ms);
+    leave_monitor();
+}
+void in_monitor_holding_l() {
+    hear(2);
+    then(1);
+    lock(&l);
+    tell(3);
+    enter_monitor();
+    leave_monitor();
+    unlock(&l);
+}
+void wait_holding_for_monitor() {
+    RUN(at_once, in_monitor_first<take_l, nothing>, in_monitor_holding_l);
+}
+void wait_holding_for_monitor_taken_inside() {
+    RUN(at_once, in_monitor_first<nothing, take_l>, in_monitor_holding_l);
 }
 
 void wait_reading_r() {
@@ -421,7 +485,9 @@ MAIN(CASE(wait_holding_what_notifier_takes), CASE(wait_holding_what_notifier_hol
      CASE(wait_holding_rwlock_notifier_writes), CASE(wait_holding_std), CASE(wait_holding_in_pool),
      CASE(wait_holding_notifier_takes_after), CASE(wait_holding_what_nobody_needs),
      CASE(wait_holding_notifier_tries), CASE(wait_holding_for_another_event),
-     CASE(wait_holding_for_answer), CASE(timed_wait_holding), CASE(wait_holding_only_its_mutex),
+     CASE(wait_holding_for_start), CASE(wait_holding_for_monitor),
+     CASE(wait_holding_for_monitor_taken_inside), CASE(wait_holding_for_answer),
+     CASE(timed_wait_holding), CASE(wait_holding_only_its_mutex),
      CASE(wait_holding_rwlock_notifier_reads), CASE(wait_twice_released),
      CASE(join_holding_what_thread_takes), CASE(join_holding_std), CASE(join_holding_rwlock),
      CASE(join_holding_nested), CASE(join_one_of_two), CASE(join_holding_thread_tries),

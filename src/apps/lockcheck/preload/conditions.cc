@@ -40,6 +40,8 @@ uint64_t key_of_meeting(ThreadRecord& self, const lockdep::Lock* lock, uintptr_t
     mix(site);
     mix(frame);
     mix(self.lent_left);
+    // Who notified before anybody waited so comes to be looked at again.
+    mix(lock->record.load(std::memory_order_relaxed) != nullptr ? 1 : 0);
     const uint32_t held = self.thread->held_count();
     for (uint32_t i = 0; i < held; ++i) {
         mix(self.thread->held(i).id);
@@ -182,16 +184,19 @@ void notify(pthread_cond_t* condition, uintptr_t site) {
     uint64_t key = key_of_meeting(*self, lock, site, 0, what);
     if (key == 0 || remembered(*self, key).key != key) {
         lockdep::StackId stack = 0;
+        bool remember = true;
         in_validator(*self, [&] {
             look_at_frames(*self, frame);
             lock = lock_at(*self, describe(condition), site, frame);
             if (lock == nullptr) return;
-            validator().notifies(*self->thread, *lock, site);
+            remember = validator().notifies(*self->thread, *lock);
             if (!lockdep::Validator::notifies_freely(*self->thread, *lock))
                 stack = validator().stack_here();
         });
+        // It may come from another place the next time, at which it has been before.
+        if (!remember) self->forget_meetings();
         key = key_of_meeting(*self, lock, site, 0, what);
-        if (key != 0) remembered(*self, key) = {.key = key, .stack = stack};
+        if (key != 0) remembered(*self, key) = {.key = remember ? key : 0, .stack = stack};
     }
     if (lock == nullptr) return;
     constexpr uint32_t often_enough = 100;

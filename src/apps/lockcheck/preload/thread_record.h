@@ -61,6 +61,9 @@ struct ThreadRecord : ThreadState {
     uint32_t handler_count = 0;
     Handler handlers[handlers_max];
     Meeting meetings[meetings_cached] = {};
+    void forget_meetings() {
+        for (Meeting& each : meetings) each.key = 0;
+    }
     lockdep::Pending pending;  ///< Of the program's own locks, between wants and acquired.
     const void* pending_address = nullptr;
     ThreadRecord* next = nullptr;  ///< In the list of all.
