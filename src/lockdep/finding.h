@@ -22,6 +22,9 @@ struct Chain {
     const Lock* wants = nullptr;
     Want wants_as = Want::write;
     StackId wants_stack = 0;
+    /// Locks that the thread held besides, as far as they matter and there is room; nullptr behind
+    /// the last one. Of a step that was taken in several ways, those that are common to them.
+    std::array<const Lock*, also_held_max> also_held = {};
 };
 
 /// A finding or a note. Locks in it are described as they were: a Lock that has been forgotten

@@ -9,6 +9,13 @@ namespace {
 
 constexpr uint32_t unreached = UINT32_MAX;
 
+GatesTold told(const GateView& gates) {
+    GatesTold locks = {};
+    for (uint32_t i = 0; i < std::min<size_t>(gates.count, locks.size()); ++i)
+        locks[i] = gates.lock(i);
+    return locks;
+}
+
 }  // namespace
 
 bool RingSearch::run(const Step& step, const GateView& gates, const GateView* writer, Ring& ring) {
@@ -58,6 +65,7 @@ bool RingSearch::search(Ring& ring) {
     }
     ring.length = length_ + 1;
     ring.steps[0] = step_;
+    ring.held[0] = told(gates_);
     for (uint32_t i = 0; i < length_; ++i) {
         const Frame& frame = frames_[i];
         if (i + 1 < Ring::steps_max) {
@@ -65,6 +73,7 @@ bool RingSearch::search(Ring& ring) {
             const Way& way = *table_.way(frame.step, frame.chosen_way);
             ring.steps[i + 1] = {record.from, record.to,    way.hold(),
                                  way.want(),  way.evidence, way.by_handler()};
+            ring.held[i + 1] = told(table_.gates().view(way.gates));
         }
     }
     for (uint32_t i = 0; i <= length_; ++i) give_back(frames_[i]);

@@ -39,6 +39,9 @@ struct Step {
     bool by_handler = false;
 };
 
+/// Gates of one step, for the report: 0 behind the last one.
+using GatesTold = std::array<LockId, also_held_max + 1>;
+
 /// Steps of which each wants what the next one holds, and the last what the first holds. Rings
 /// longer than steps_max are searched for and found, but only their first steps are kept.
 struct Ring {
@@ -46,6 +49,8 @@ struct Ring {
 
     uint32_t length = 0;
     std::array<Step, steps_max> steps;
+    /// What the taker of each kept step held at least, with the step's own lock; the oldest ones.
+    std::array<GatesTold, steps_max> held = {};
 
     std::span<const Step> kept() const {
         return {steps.data(), length < steps_max ? length : steps_max};

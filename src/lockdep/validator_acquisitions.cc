@@ -154,15 +154,16 @@ void Validator::State::validate(const Thread& thread, Lock& wanted, Access acces
     if (means == Again::relock) {
         const Hold hold = again->access.load(std::memory_order_relaxed).hold;
         const bool refused = wanted.traits.error_checking;  // Nothing blocks, so it is a note.
-        report_one(interrupted_holder(thread, *again) ? FindingKind::signal : FindingKind::relock,
-                   {.thread = thread.number(),
+        Chain chain{.thread = thread.number(),
                     .holds = &wanted,
                     .holds_as = hold,
                     .holds_stack = again->stack.load(std::memory_order_relaxed),
                     .wants = &wanted,
                     .wants_as = want_of(wanted, access.hold),
-                    .wants_stack = stack},
-                   site, refused ? "it is refused, and nobody waits" : nullptr, refused);
+                    .wants_stack = stack};
+        add_also_held(thread, chain);
+        report_one(interrupted_holder(thread, *again) ? FindingKind::signal : FindingKind::relock,
+                   chain, site, refused ? "it is refused, and nobody waits" : nullptr, refused);
         return;
     }
     if (means == Again::reads_fairly) add_second_read(thread, wanted, *again, site, stack);

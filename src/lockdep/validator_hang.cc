@@ -308,7 +308,10 @@ Chain Validator::State::waiting_chain(const Thread& thread, const Lock* held, co
             *wanted, wanted->traits.type == LockType::thread_end
                          ? Hold::exclusive
                          : static_cast<Hold>(thread.blocked_.hold.load(std::memory_order_relaxed)));
-    if (held == nullptr) return chain;
+    if (held == nullptr) {
+        add_also_held(thread, chain);
+        return chain;
+    }
     if (held->traits.type == LockType::thread_end) chain.holds = held;
     const uint32_t count = thread.held_count();
     for (uint32_t at = 0; at < count; ++at) {
@@ -318,6 +321,7 @@ Chain Validator::State::waiting_chain(const Thread& thread, const Lock* held, co
         chain.holds_as = each.access.load(std::memory_order_relaxed).hold;
         chain.holds_stack = each.stack.load(std::memory_order_relaxed);
     }
+    add_also_held(thread, chain);
     return chain;
 }
 

@@ -43,6 +43,22 @@ StackId Validator::State::capture_stack() {
     return stacks.add({frames.data(), count});
 }
 
+void Validator::State::add_also_held(const Lock* lock, Chain& chain) {
+    if (lock == nullptr || lock == chain.holds || lock == chain.wants) return;
+    for (const Lock*& each : chain.also_held) {
+        if (each == lock) return;
+        if (each != nullptr) continue;
+        each = lock;
+        return;
+    }
+}
+
+void Validator::State::add_also_held(const Thread& thread, Chain& chain) {
+    for (uint32_t at = 0; at < thread.held_count(); ++at)
+        if (const HeldLock& held = thread.held(at); held.live())
+            add_also_held(held.lock.load(std::memory_order_relaxed), chain);
+}
+
 bool Validator::State::describe(const Ring& ring, Finding& finding) {
     finding.ring_length = ring.length;
     for (const Step& step : ring.kept()) {
@@ -61,7 +77,12 @@ bool Validator::State::describe(const Ring& ring, Finding& finding) {
         finding.kind = FindingKind::signal;
         finding.remark = "a signal handler interrupts who holds one of them";
     }
-    return is_new(classes_of(finding).key());
+    if (!is_new(classes_of(finding).key())) return false;
+    // Last, as looking for locks by their ids takes long.
+    for (size_t at = 0; at < ring.kept().size(); ++at)
+        for (const LockId gate : ring.held[at])
+            if (gate != 0) add_also_held(locks.described(gate), finding.chains[at]);
+    return true;
 }
 
 void Validator::State::report_ring(const Finding& finding) {

@@ -99,6 +99,9 @@ class Validator::State {
 
     /// The calling thread's stack, kept.
     StackId capture_stack();
+    /// Tells with the chain that its thread held `lock`, or what `thread` holds, besides.
+    static void add_also_held(const Lock* lock, Chain& chain);
+    static void add_also_held(const Thread& thread, Chain& chain);
     /// Is this ring new? Then `finding` is what to report. Locked.
     bool describe(const Ring& ring, Finding& finding);
     /// What describe() found new, if it stays a ring; and that it was reported, under the names

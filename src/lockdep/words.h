@@ -82,4 +82,7 @@ using ThreadNumber = uint32_t;
 /// A stack in the validator's store; 0 is none.
 using StackId = uint32_t;
 
+/// How many further locks that a thread held are told with one step of a finding.
+inline constexpr unsigned also_held_max = 8;
+
 }  // namespace braidway::lockdep

@@ -278,6 +278,35 @@ def story_suppressions_change_the_status(stage):
     expect(finding["suppressed_by"], "the document says by what")
 
 
+def story_suppressions_that_were_of_no_use_are_listed(stage):
+    program = scenes(stage)
+    stage.write("none.supp", "{\nnobody\n*\nfun:no_such_function\n}\n")
+    words = ("--suppressions", "none.supp", "--json", "u.json", program)
+    for scene, status in (("quiet", 5), ("inversion", FOUND)):
+        done = watch(stage, *words, scene, status=status)
+        expect("lockcheck: unused suppression: nobody (" in done.stderr, done.stderr)
+        listed = documents(stage.path("u.json"))[0]["unused_suppressions"]
+        expect(len(listed) == 1 and listed[0].startswith("nobody ("), f"in the document: {listed}")
+    done = watch(stage, "--quiet", *words, "quiet", status=5)
+    expect_equal(done.stderr, "", "with --quiet")
+    expect(documents(stage.path("u.json"))[0]["unused_suppressions"], "the document has them still")
+
+
+def story_what_was_held_besides_and_who_allocated(stage):
+    done = watch(stage, "--json", "heap.json", scenes(stage), "heap_locks")
+    place = f"lockcheck_scenes.c:{line_of('heap_locks')}"
+    expect(f"made in heap_locks ({place})" in done.stderr, done.stderr)
+    finding = documents(stage.path("heap.json"))[0]["findings"][0]
+    held = [[finding["locks"][index]["name"] for index in chain["also_held"]]
+            for chain in finding["chains"]]
+    expect_equal(sorted(held), [["accounts"], ["journal"]], "also held")
+    for lock in finding["locks"][:2]:
+        expect_equal(lock["created"]["stack"][0]["function"], "heap_locks", "who allocated it")
+    for name in ("accounts", "journal"):
+        expect(f"It holds also: {name}" in done.stderr, done.stderr)
+    expect(name not in finding["message"], "the sentence is about the ring")
+
+
 def story_lines_for_github(stage):
     done = watch(stage, "--github", scenes(stage), "inversion")
     expect(re.search(r"^::error file=[^\n]*lockcheck_scenes\.c,line=\d+", done.stderr, re.M),

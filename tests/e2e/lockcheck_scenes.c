@@ -26,6 +26,27 @@ static __attribute__((noinline)) void audit(void) {
     pthread_mutex_unlock(&accounts);
     pthread_mutex_unlock(&journal);
 }
+/// Two locks that no call initialises, and further locks held in each way.
+static void heap_locks(void) {
+    struct account {
+        long balance;
+        pthread_mutex_t lock;
+    }* accounts_made[2];
+    pthread_mutex_t* const besides[2] = {&accounts, &journal};
+    for (int i = 0; i < 2; ++i) {
+        accounts_made[i] = malloc(sizeof(struct account));  // line of heap_locks
+        accounts_made[i]->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    }
+    for (int i = 0; i < 2; ++i) {
+        pthread_mutex_lock(besides[i]);
+        pthread_mutex_lock(&accounts_made[i]->lock);
+        pthread_mutex_lock(&accounts_made[1 - i]->lock);
+        pthread_mutex_unlock(&accounts_made[1 - i]->lock);
+        pthread_mutex_unlock(&accounts_made[i]->lock);
+        pthread_mutex_unlock(besides[i]);
+    }
+    for (int i = 0; i < 2; ++i) free(accounts_made[i]);
+}
 static void inversion(void) {
     book();
     audit();
@@ -126,6 +147,7 @@ int main(int argc, char** argv) {
         for (int i = 0; i < 2; ++i) wait(NULL);
     }
     if (strcmp(scene, "hang") == 0) hang();
+    if (strcmp(scene, "heap_locks") == 0) heap_locks();
     if (strcmp(scene, "small_stacks") == 0) small_stacks();
     if (strcmp(scene, "family") == 0) family();
     if (strcmp(scene, "echo") == 0) echo();

@@ -147,5 +147,36 @@ TEST(Steps, TheRetakeOfAMutexAfterAWaitIsAnAcquisition) {
     EXPECT_EQ(s.kinds(), "order");
 }
 
+TEST(Steps, TellWhatWasHeldBesides) {
+    Scripted s;
+    Lock& a = s.lock(&s.memory[0]);
+    Lock& b = s.lock(&s.memory[8]);
+    Lock& c = s.lock(&s.memory[16]);
+    Lock& d = s.lock(&s.memory[24]);
+    s.take_all(*s.main, {&c, &a, &b});
+    s.take_all(*s.main, {&d, &b, &a});
+    ASSERT_EQ(s.kinds(), "order");
+    const Finding& finding = s.world.findings[0];
+    ASSERT_EQ(finding.chain_count, 2u);
+    EXPECT_EQ(finding.chains[0].also_held[0], &d);
+    EXPECT_EQ(finding.chains[0].also_held[1], nullptr);
+    EXPECT_EQ(finding.chains[1].also_held[0], &c);
+    EXPECT_EQ(finding.chains[1].also_held[1], nullptr);
+}
+
+TEST(Steps, TellNothingBesidesWhereNothingElseIsHeldAndNoMoreThanFits) {
+    Scripted s;
+    Lock& a = s.lock(&s.memory[0]);
+    Lock& b = s.lock(&s.memory[8]);
+    s.take_all(*s.main, {&a, &b});
+    for (size_t at = 2; at < 14; ++at) s.take(*s.main, s.lock(&s.memory[at * 8]));
+    s.take_all(*s.main, {&b, &a});
+    ASSERT_EQ(s.kinds(), "order");
+    const Finding& finding = s.world.findings[0];
+    EXPECT_EQ(finding.chains[1].also_held[0], nullptr);
+    EXPECT_EQ(finding.chains[0].also_held[0], s.validator.find(&s.memory[16]));
+    for (const Lock* each : finding.chains[0].also_held) EXPECT_NE(each, nullptr);
+}
+
 }  // namespace
 }  // namespace braidway::lockdep

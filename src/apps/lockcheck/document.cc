@@ -84,7 +84,32 @@ class Reader {
         for (const Json& each : *found) into.push_back(read(each));
     }
 
-    Stack stack(const Json& object, const char* key);
+    /// A list of objects, each read by a function of this class.
+    template <typename Item>
+    void objects(const Json& object, const char* key, std::vector<Item>& into,
+                 Item (Reader::*read)(const Json&)) {
+        list(object, key, into, [&](const Json& each) {
+            if (!each.is_object()) complain(key, "objects");
+            return (this->*read)(each);
+        });
+    }
+    void texts(const Json& object, const char* key, std::vector<std::string>& into) {
+        list(object, key, into, [&](const Json& each) {
+            if (each.is_string()) return each.get<std::string>();
+            complain(key, "strings");
+            return std::string();
+        });
+    }
+    /// The stack inside of the object `key`, and that object; null when it is not there.
+    const Json* inner_stack(const Json& object, const char* key, Stack& into) {
+        const Json* found = field(object, key);
+        if (found == nullptr) return nullptr;
+        if (!found->is_object()) complain(key, "an object");
+        objects(*found, "stack", into, &Reader::frame);
+        return found;
+    }
+
+    Frame frame(const Json& from);
     Lock lock(const Json& from);
     Chain chain(const Json& from);
     Finding finding(const Json& from);
@@ -93,29 +118,23 @@ class Reader {
     std::string& complaint_;
 };
 
-Stack Reader::stack(const Json& object, const char* key) {
-    Stack frames;
-    list(object, key, frames, [this](const Json& from) {
-        Frame frame;
-        if (!from.is_object()) complain("stack", "objects");
-        address(from, "address", frame.address);
-        text(from, "module", frame.module);
-        address(from, "offset", frame.offset);
-        text(from, "function", frame.function);
-        text(from, "file", frame.file);
-        uint64_t line = 0;
-        number(from, "line", line);
-        frame.line = static_cast<unsigned>(std::min<uint64_t>(line, UINT32_MAX));
-        flag(from, "library", frame.library);
-        flag(from, "inlined", frame.inlined);
-        return frame;
-    });
-    return frames;
+Frame Reader::frame(const Json& from) {
+    Frame frame;
+    address(from, "address", frame.address);
+    text(from, "module", frame.module);
+    address(from, "offset", frame.offset);
+    text(from, "function", frame.function);
+    text(from, "file", frame.file);
+    uint64_t line = 0;
+    number(from, "line", line);
+    frame.line = static_cast<unsigned>(std::min<uint64_t>(line, UINT32_MAX));
+    flag(from, "library", frame.library);
+    flag(from, "inlined", frame.inlined);
+    return frame;
 }
 
 Lock Reader::lock(const Json& from) {
     Lock lock;
-    if (!from.is_object()) complain("locks", "objects");
     number(from, "index", lock.index);
     address(from, "address", lock.address);
     text(from, "type", lock.type);
@@ -127,32 +146,34 @@ Lock Reader::lock(const Json& from) {
     text(from, "module", lock.module);
     address(from, "module_offset", lock.module_offset);
     text(from, "description", lock.description);
-    if (const Json* created = field(from, "created"); created != nullptr) {
-        if (!created->is_object()) complain("created", "an object");
-        lock.created.emplace();
+    Stack made;
+    if (const Json* created = inner_stack(from, "created", made); created != nullptr) {
+        lock.created.emplace().stack = std::move(made);
         number(*created, "thread", lock.created->thread);
-        lock.created->stack = stack(*created, "stack");
     }
     return lock;
 }
 
 Chain Reader::chain(const Json& from) {
     Chain chain;
-    if (!from.is_object()) complain("chains", "objects");
     number(from, "thread", chain.thread);
     text(from, "thread_name", chain.thread_name);
     number(from, "holds", chain.holds);
     text(from, "holds_mode", chain.holds_mode);
-    chain.holds_stack = stack(from, "holds_stack");
+    objects(from, "holds_stack", chain.holds_stack, &Reader::frame);
     number(from, "wants", chain.wants);
     text(from, "wants_mode", chain.wants_mode);
-    chain.wants_stack = stack(from, "wants_stack");
+    objects(from, "wants_stack", chain.wants_stack, &Reader::frame);
+    list(from, "also_held", chain.also_held, [this](const Json& each) {
+        if (each.is_number_unsigned()) return each.get<uint64_t>();
+        complain("also_held", "numbers");
+        return uint64_t{0};
+    });
     return chain;
 }
 
 Finding Reader::finding(const Json& from) {
     Finding finding;
-    if (!from.is_object()) complain("findings", "objects");
     number(from, "number", finding.number);
     text(from, "kind", finding.kind);
     if (finding.kind.empty()) complain("kind", "a word");
@@ -160,8 +181,8 @@ Finding Reader::finding(const Json& from) {
     text(from, "message", finding.message);
     text(from, "remark", finding.remark);
     text(from, "suppressed_by", finding.suppressed_by);
-    list(from, "locks", finding.locks, [this](const Json& each) { return lock(each); });
-    list(from, "chains", finding.chains, [this](const Json& each) { return chain(each); });
+    objects(from, "locks", finding.locks, &Reader::lock);
+    objects(from, "chains", finding.chains, &Reader::chain);
     return finding;
 }
 
@@ -174,20 +195,27 @@ Json or_null(const std::optional<Value>& value) {
     return value ? Json(*value) : Json(nullptr);
 }
 
+template <typename Item>
+Json list_json(const std::vector<Item>& items, Json (*write)(const Item&)) {
+    Json out = Json::array();
+    for (const Item& item : items) out.push_back(write(item));
+    return out;
+}
+
+Json frame_json(const Frame& frame) {
+    Json out = {{"address", hexadecimal(frame.address)}};
+    if (!frame.module.empty()) out["module"] = frame.module;
+    if (frame.offset) out["offset"] = hexadecimal(*frame.offset);
+    if (!frame.function.empty()) out["function"] = frame.function;
+    if (!frame.file.empty()) out["file"] = frame.file;
+    if (frame.line != 0) out["line"] = frame.line;
+    if (frame.library) out["library"] = true;
+    if (frame.inlined) out["inlined"] = true;
+    return out;
+}
+
 Json stack_json(const Stack& stack) {
-    Json frames = Json::array();
-    for (const Frame& frame : stack) {
-        Json out = {{"address", hexadecimal(frame.address)}};
-        if (!frame.module.empty()) out["module"] = frame.module;
-        if (frame.offset) out["offset"] = hexadecimal(*frame.offset);
-        if (!frame.function.empty()) out["function"] = frame.function;
-        if (!frame.file.empty()) out["file"] = frame.file;
-        if (frame.line != 0) out["line"] = frame.line;
-        if (frame.library) out["library"] = true;
-        if (frame.inlined) out["inlined"] = true;
-        frames.push_back(std::move(out));
-    }
-    return frames;
+    return list_json(stack, frame_json);
 }
 
 Json lock_json(const Lock& lock) {
@@ -217,25 +245,19 @@ Json chain_json(const Chain& chain) {
             {"holds_stack", stack_json(chain.holds_stack)},
             {"wants", or_null(chain.wants)},
             {"wants_mode", mode(chain.wants_mode)},
-            {"wants_stack", stack_json(chain.wants_stack)}};
+            {"wants_stack", stack_json(chain.wants_stack)},
+            {"also_held", chain.also_held}};
 }
 
-Json findings_json(const std::vector<Finding>& findings) {
-    Json out = Json::array();
-    for (const Finding& finding : findings) {
-        Json locks = Json::array();
-        for (const Lock& lock : finding.locks) locks.push_back(lock_json(lock));
-        Json chains = Json::array();
-        for (const Chain& chain : finding.chains) chains.push_back(chain_json(chain));
-        out.push_back({{"number", finding.number},
-                       {"kind", finding.kind},
-                       {"printed", finding.printed},
-                       {"message", finding.message},
-                       {"locks", std::move(locks)},
-                       {"chains", std::move(chains)},
-                       {"suppressed_by", or_null(finding.suppressed_by)}});
-        if (!finding.remark.empty()) out.back()["remark"] = finding.remark;
-    }
+Json finding_json(const Finding& finding) {
+    Json out = {{"number", finding.number},
+                {"kind", finding.kind},
+                {"printed", finding.printed},
+                {"message", finding.message},
+                {"locks", list_json(finding.locks, lock_json)},
+                {"chains", list_json(finding.chains, chain_json)},
+                {"suppressed_by", or_null(finding.suppressed_by)}};
+    if (!finding.remark.empty()) out["remark"] = finding.remark;
     return out;
 }
 
@@ -264,6 +286,21 @@ size_t character_bytes(std::string_view text) {
 
 }  // namespace
 
+Finding Finding::without_also_held() const {
+    Finding less = *this;
+    std::erase_if(less.locks, [this](const Lock& lock) {
+        const auto is_about = [&lock](const Chain& chain) {
+            return chain.holds == lock.index || chain.wants == lock.index;
+        };
+        const auto is_beside = [&lock](const Chain& chain) {
+            return std::ranges::find(chain.also_held, lock.index) != chain.also_held.end();
+        };
+        return std::ranges::any_of(chains, is_beside) && std::ranges::none_of(chains, is_about);
+    });
+    for (Chain& chain : less.chains) chain.also_held.clear();
+    return less;
+}
+
 const Lock* Finding::lock(std::optional<uint64_t> index) const {
     if (!index) return nullptr;
     const auto found = std::ranges::find(locks, *index, &Lock::index);
@@ -291,33 +328,32 @@ Result<Document> read_document(std::string_view text) {
         reader.number(*process, "pid", into.pid);
         reader.number(*process, "parent", into.parent);
         reader.text(*process, "program", into.program);
-        reader.list(*process, "arguments", into.arguments, [&reader](const Json& each) {
-            if (each.is_string()) return each.get<std::string>();
-            reader.complain("arguments", "strings");
-            return std::string();
-        });
+        reader.texts(*process, "arguments", into.arguments);
     }
     if (document.process.id.empty()) reader.complain("process", "an object with an \"id\"");
     if (reader.field(root, "findings") == nullptr) reader.complain("findings", "a list");
-    const auto finding = [&reader](const Json& each) { return reader.finding(each); };
-    reader.list(root, "findings", document.findings, finding);
-    reader.list(root, "notes", document.notes, finding);
+    reader.objects(root, "findings", document.findings, &Reader::finding);
+    reader.objects(root, "notes", document.notes, &Reader::finding);
+    reader.texts(root, "unused_suppressions", document.unused_suppressions);
     if (!complaint.empty()) return fail(complaint);
     return document;
 }
 
 std::string document_line(const Document& document) {
     const Process& process = document.process;
-    const Json out = {{"lockcheck", document_schema},
-                      {"state", document.state},
-                      {"process",
-                       {{"id", process.id},
-                        {"pid", process.pid},
-                        {"parent", process.parent},
-                        {"program", process.program},
-                        {"arguments", process.arguments}}},
-                      {"findings", findings_json(document.findings)},
-                      {"notes", findings_json(document.notes)}};
+    Json out = {{"lockcheck", document_schema},
+                {"state", document.state},
+                {"process",
+                 {{"id", process.id},
+                  {"pid", process.pid},
+                  {"parent", process.parent},
+                  {"program", process.program},
+                  {"arguments", process.arguments}}}};
+    if (!document.unused_suppressions.empty())
+        out["unused_suppressions"] = document.unused_suppressions;
+    // The runtime adds to these two: they are the last ones.
+    out["findings"] = list_json(document.findings, finding_json);
+    out["notes"] = list_json(document.notes, finding_json);
     return out.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

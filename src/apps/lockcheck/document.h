@@ -71,6 +71,7 @@ struct Chain {
     std::optional<uint64_t> wants;  ///< Index of a lock; none where nothing is wanted.
     std::string wants_mode;
     Stack wants_stack;
+    std::vector<uint64_t> also_held;  ///< Indices of further locks that its thread held.
 };
 
 /// A finding, or a note.
@@ -84,6 +85,8 @@ struct Finding {
     std::vector<Chain> chains;
     std::optional<std::string> suppressed_by;
 
+    /// Without the locks that were only held besides, which are not what it is about.
+    Finding without_also_held() const;
     /// The lock with this index, or null.
     const Lock* lock(std::optional<uint64_t> index) const;
 };
@@ -103,6 +106,8 @@ struct Document {
     Process process;
     std::vector<Finding> findings;
     std::vector<Finding> notes;
+    /// Suppressions that were of no use in the whole run; of the first process, at its end.
+    std::vector<std::string> unused_suppressions;
 };
 
 /// Reads one document. Unknown fields are left out; what is missing keeps its default, but a

@@ -78,14 +78,42 @@ std::string only_lock(const Finding& finding) {
     return lock_word(finding, finding.locks.front().index);
 }
 
+/// The locks of a ring; where it goes through classes, whose locks are different ones in each step,
+/// the classes.
+std::vector<std::string> ring_names(const Finding& finding) {
+    const std::vector<Lock> locks = finding.without_also_held().locks;
+    const auto same_class = [](const Lock& one, const Lock& other) {
+        return one.index == other.index || (one.lock_class && one.lock_class == other.lock_class);
+    };
+    const auto has_others = [&](const Lock& lock) {
+        return std::ranges::any_of(locks, [&](const Lock& other) {
+            return other.index != lock.index && same_class(lock, other);
+        });
+    };
+    // Within one class the order is that of its objects.
+    const bool one_class = std::ranges::all_of(
+        locks, [&](const Lock& lock) { return same_class(locks.front(), lock); });
+    std::vector<std::string> names;
+    for (size_t at = 0; at < locks.size(); ++at) {
+        const Lock& lock = locks[at];
+        const std::string word = lock_word(finding, lock.index);
+        if (one_class || !has_others(lock)) {
+            names.push_back(word);
+        } else if (std::none_of(locks.begin(), locks.begin() + static_cast<ptrdiff_t>(at),
+                                [&](const Lock& each) { return same_class(each, lock); })) {
+            names.push_back(fmt::format("locks of the class of {} ({})", word, describe(lock)));
+        }
+    }
+    return names;
+}
+
 std::string explain_ring(const Finding& finding) {
     std::vector<std::string> ways;
     for (const Chain& chain : finding.chains)
         ways.push_back(fmt::format("{} wants {}{} while it holds {}{}", short_place(act(chain)),
                                    wanted(finding, chain), mode_word(chain.wants_mode),
                                    held(finding, chain), mode_word(chain.holds_mode)));
-    std::vector<std::string> names;
-    for (const Lock& lock : finding.locks) names.push_back(lock_word(finding, lock.index));
+    const std::vector<std::string> names = ring_names(finding);
     const std::string what =
         names.size() == 2
             ? fmt::format("{} and {} are taken in opposite orders", names[0], names[1])
@@ -162,11 +190,11 @@ std::string explain_one(const Finding& finding, const Chain& chain) {
             "{} is taken for read in {} by a thread that already holds it for read{}; a writer "
             "that comes in between blocks both for ever",
             name, where, taken(chain));
-    if (kind == "relock")
-        return fmt::format(
-            "{} is locked again in {} by the thread that holds it{}: it waits for "
-            "itself",
-            name, where, taken(chain));
+    if (kind == "relock") {
+        // A remark says what happens instead.
+        return fmt::format("{} is locked again in {} by the thread that holds it{}{}", name, where,
+                           taken(chain), finding.remark.empty() ? ": it waits for itself" : "");
+    }
     if (kind == "unlock-unheld") {
         const bool stranger = finding.chains.size() > 1;
         return fmt::format("{} is unlocked in {} by {}, which does not hold it{}", name, where,

@@ -234,8 +234,9 @@ double add_finding(std::string& out, const Finding& finding, double top, double 
 
 std::string dot_picture(std::span<const Finding> findings) {
     std::string out = "digraph lockcheck {\n    node [shape=box, style=rounded];\n";
-    for (const Finding& finding : findings) {
-        if (finding.suppressed_by) continue;
+    for (const Finding& whole : findings) {
+        if (whole.suppressed_by) continue;
+        const Finding finding = whole.without_also_held();
         out += fmt::format("    subgraph cluster_{} {{\n        label=\"{}: {}\";\n",
                            finding.number, escaped_dot(finding.kind), escaped_dot(finding.message));
         const auto node = [&finding](uint64_t index) {
@@ -261,13 +262,14 @@ std::string dot_picture(std::span<const Finding> findings) {
 
 std::string svg_picture(std::span<const Finding> findings) {
     std::string body;
+    std::vector<Finding> drawn;
+    for (const Finding& finding : findings)
+        if (!finding.suppressed_by) drawn.push_back(finding.without_also_held());
     double width = width_min;
-    for (const Finding& finding : findings)
-        if (!finding.suppressed_by)
-            width = std::max(width, 2 * wider * radius_of(finding) + box_width + 2 * 40);
+    for (const Finding& finding : drawn)
+        width = std::max(width, 2 * wider * radius_of(finding) + box_width + 2 * 40);
     double height = 10;
-    for (const Finding& finding : findings)
-        if (!finding.suppressed_by) height += add_finding(body, finding, height, width);
+    for (const Finding& finding : drawn) height += add_finding(body, finding, height, width);
     return fmt::format(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0:.0f}\" height=\"{1:.0f}\" "
         "viewBox=\"0 0 {0:.0f} {1:.0f}\" font-family=\"sans-serif\" font-size=\"13\">\n"

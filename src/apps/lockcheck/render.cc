@@ -101,24 +101,29 @@ class Rendering {
             complain(saved.error().message);
     }
 
-    /// The last words, by the process that lockcheck started.
-    void close() {
-        if (settings_.quiet || document_.state != "exited" ||
-            document_.process.pid != settings_.root)
-            return;
+    /// What the other processes found and which suppressions were of no use, when the process that
+    /// lockcheck started ends.
+    void look_around() {
+        if (!is_last()) return;
         std::vector<Document> others;
         if (!settings_.json.empty() && !is_per_process(settings_.json))
             others = read_documents(settings_.json);
         std::erase_if(others, [this](const Document& each) {
             return each.process.id == document_.process.id;
         });
-        size_t found = 0;
         for (const Document& each : others)
-            found += static_cast<size_t>(std::ranges::count_if(
+            found_by_others_ += static_cast<size_t>(std::ranges::count_if(
                 each.findings, [](const Finding& one) { return !one.suppressed_by; }));
         others.push_back(document_);
         list_unused(others);
-        text_ += summary(document_, found);
+    }
+
+    /// The last words.
+    void close() {
+        if (settings_.quiet || !is_last()) return;
+        for (const std::string& each : document_.unused_suppressions)
+            text_ += fmt::format("lockcheck: unused suppression: {}\n", each);
+        text_ += summary(document_, found_by_others_);
     }
 
     bool anything_left() const {
@@ -128,6 +133,10 @@ class Rendering {
     const std::string& text() const { return text_; }
 
   private:
+    bool is_last() const {
+        return document_.state == "exited" && document_.process.pid == settings_.root;
+    }
+
     void complain(const std::string& message) { text_ += fmt::format("lockcheck: {}\n", message); }
 
     void print_one(Finding& finding, bool is_note) {
@@ -148,14 +157,15 @@ class Rendering {
                     if (finding.suppressed_by) used.insert(*finding.suppressed_by);
         for (const Suppression& each : suppressions_)
             if (!used.contains(each.name))
-                text_ += fmt::format("lockcheck: unused suppression: {} ({}:{})\n", each.name,
-                                     each.file, each.line);
+                document_.unused_suppressions.push_back(
+                    fmt::format("{} ({}:{})", each.name, each.file, each.line));
     }
 
     Document document_;
     const RenderContext& context_;
     const Settings& settings_;
     std::vector<Suppression> suppressions_;
+    size_t found_by_others_ = 0;
     std::string text_;
 };
 
@@ -183,6 +193,7 @@ int render(std::string_view raw, const RenderContext& context) {
     Rendering rendering(std::move(*document), context);
     rendering.prepare();
     rendering.print_new();
+    rendering.look_around();
     rendering.save();
     rendering.close();
     if (!rendering.text().empty()) context.print(rendering.text());

@@ -126,6 +126,11 @@ void add_chain(std::string& out, const Finding& finding, const Chain& chain,
                            wants_words(finding, chain, colours));
         add_stack(out, chain.wants_stack, colours);
     }
+    if (!chain.also_held.empty()) {
+        std::vector<std::string> names;
+        for (const uint64_t each : chain.also_held) names.push_back(lock_word(finding, each));
+        out += fmt::format("    It holds also: {}\n", fmt::join(names, ", "));
+    }
 }
 
 void add_lock(std::string& out, const Finding& finding, const Lock& lock, const Colours& colours) {

@@ -195,10 +195,13 @@ bool glob_matches(std::string_view glob, std::string_view text) {
 
 bool matches(const Suppression& suppression, const Finding& finding) {
     if (suppression.kind != "*" && suppression.kind != finding.kind) return false;
-    for (const std::string& glob : suppression.locks)
-        if (std::ranges::none_of(finding.locks,
-                                 [&](const Lock& lock) { return lock_matches(glob, lock); }))
-            return false;
+    if (!suppression.locks.empty()) {
+        const std::vector<Lock> locks = finding.without_also_held().locks;
+        for (const std::string& glob : suppression.locks)
+            if (std::ranges::none_of(locks,
+                                     [&](const Lock& lock) { return lock_matches(glob, lock); }))
+                return false;
+    }
     if (suppression.frames.empty()) return true;
     return std::ranges::any_of(finding.chains, [&](const Chain& chain) {
         return any_stack_matches(suppression.frames, chain.wants_stack) ||
@@ -221,7 +224,7 @@ std::string suppression_for(const Finding& finding) {
     std::string out =
         fmt::format("{{\n   {}-{}\n   {}\n", finding.kind, finding.number, finding.kind);
     bool precise = false;
-    for (const Lock& lock : finding.locks)
+    for (const Lock& lock : finding.without_also_held().locks)
         if (lock.name && !lock.name->empty()) {
             out += fmt::format("   lock:{}\n", *lock.name);
             precise = true;

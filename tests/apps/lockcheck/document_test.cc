@@ -104,5 +104,15 @@ TEST(LockDocument, NamesHaveNoEscapeSequencesForTerminals) {
     EXPECT_EQ(document->findings[0].chains[0].thread_name, " [2J");
 }
 
+TEST(LockDocument, KeepsUnusedSuppressions) {
+    Document document = made::document({made::order()});
+    document.unused_suppressions = {"nobody (a.supp:6)"};
+    const auto again = read_document(document_line(document));
+    ASSERT_TRUE(again) << again.error().message;
+    EXPECT_EQ(again->unused_suppressions, document.unused_suppressions);
+    // The runtime adds to its end.
+    EXPECT_THAT(document_line(document), testing::EndsWith("],\"notes\":[]}\n"));
+}
+
 }  // namespace
 }  // namespace braidway::lockcheck

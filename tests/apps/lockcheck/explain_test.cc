@@ -165,5 +165,46 @@ TEST(Explain, AKindThatNobodyKnowsKeepsItsMessage) {
     EXPECT_FALSE(story(finding));
 }
 
+TEST(LockExplain, ARefusedRelockWaitsForNobody) {
+    Finding finding = made::misuse("relock");
+    EXPECT_THAT(explain(finding), HasSubstr("it waits for itself"));
+    finding.remark = "it is refused, and nobody waits";
+    EXPECT_THAT(explain(finding), Not(HasSubstr("waits for itself")));
+    EXPECT_THAT(explain(finding), HasSubstr("(it is refused, and nobody waits)"));
+}
+
+/// Both orders, each with locks of its own.
+Finding order_of_classes() {
+    Finding finding = made::order();
+    finding.locks = {made::lock(0, ""), made::lock(1, ""), made::lock(2, ""), made::lock(3, "")};
+    for (Lock& lock : finding.locks) lock.lock_class = 5 + lock.index % 2;
+    finding.chains = {made::chain(1, 0, 1, 10), made::chain(2, 3, 2, 20)};
+    return finding;
+}
+
+TEST(LockExplain, ARingOfClassesNamesClasses) {
+    Finding finding = order_of_classes();
+    EXPECT_THAT(explain(finding), StartsWith("locks of the class of mutex A (static mutex at "));
+    EXPECT_THAT(explain(finding), HasSubstr("and locks of the class of mutex B (static mutex at "));
+    EXPECT_THAT(explain(finding), HasSubstr("are taken in opposite orders: "));
+    // The same two objects each time.
+    EXPECT_THAT(explain(made::order()),
+                StartsWith("account and journal are taken in opposite orders: "));
+    // Two objects of one class are what they are.
+    finding = made::order();
+    for (Lock& lock : finding.locks) lock.lock_class = 5;
+    EXPECT_THAT(explain(finding), StartsWith("account and journal are taken in opposite orders: "));
+}
+
+TEST(LockExplain, WhatIsHeldBesidesIsNotInTheRing) {
+    Finding finding = made::order();
+    finding.locks.push_back(made::lock(2, "gate"));
+    finding.chains[0].also_held = {2};
+    EXPECT_EQ(explain(finding), explain(made::order()));
+    EXPECT_EQ(finding.without_also_held().locks.size(), 2u);
+    finding.chains[0].also_held = {0, 2};
+    EXPECT_EQ(finding.without_also_held().locks.size(), 2u);
+}
+
 }  // namespace
 }  // namespace braidway::lockcheck

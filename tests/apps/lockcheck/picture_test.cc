@@ -89,5 +89,15 @@ TEST(LockPicture, SuppressedFindingsAndArrowsToNowhereAreLeftOut) {
     EXPECT_THAT(dot_picture(findings), Not(HasSubstr("cluster_1")));
 }
 
+TEST(LockPicture, DrawsNoLocksThatAreOnlyHeldBesides) {
+    Finding finding = made::order();
+    finding.locks.push_back(made::lock(2, "gate"));
+    finding.chains[0].also_held = {2};
+    const std::vector<Finding> findings{finding};
+    const std::vector<Finding> without{made::order()};
+    EXPECT_EQ(svg_picture(findings), svg_picture(without));
+    EXPECT_EQ(dot_picture(findings), dot_picture(without));
+}
+
 }  // namespace
 }  // namespace braidway::lockcheck

@@ -87,6 +87,8 @@ TEST_F(LockRender, SuppressedFindingsAreSavedAndNotPrinted) {
     EXPECT_EQ(text_, "lockcheck: unused suppression: unused (" + settings_.suppressions[0] +
                          ":6)\nlockcheck: nothing found, 1 suppressed\n");
     EXPECT_EQ(saved().findings[0].suppressed_by, "known");
+    EXPECT_THAT(saved().unused_suppressions,
+                testing::ElementsAre("unused (" + settings_.suppressions[0] + ":6)"));
     EXPECT_FALSE(saved().findings[0].printed);
     Document both = made::document({made::order(), made::misuse("exit-held")});
     EXPECT_EQ(run(both), render_something_left);

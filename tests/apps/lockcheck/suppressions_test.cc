@@ -132,5 +132,15 @@ TEST(Suppressions, ADocumentNamesWhatSuppressesIt) {
     EXPECT_FALSE(document.findings[1].suppressed_by);
 }
 
+TEST(LockSuppressions, AskOnlyForLocksThatAFindingIsAbout) {
+    Finding finding = made::order();
+    finding.locks.push_back(made::lock(2, "gate"));
+    finding.chains[0].also_held = {2};
+    const auto blocks = parse_suppressions("{\nx\n*\nlock:gate\n}\n", "a");
+    ASSERT_TRUE(blocks);
+    EXPECT_FALSE(matches(blocks->front(), finding));
+    EXPECT_EQ(suppression_for(finding).find("gate"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace braidway::lockcheck

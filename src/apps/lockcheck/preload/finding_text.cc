@@ -22,7 +22,7 @@ using lockdep::Want;
 
 /// The locks of a finding, each once.
 struct Locks {
-    std::array<const Lock*, 2 * Finding::chains_max> each{};
+    std::array<const Lock*, (2 + lockdep::also_held_max) * Finding::chains_max> each{};
     size_t count = 0;
 
     void add(const Lock* lock) {
@@ -141,7 +141,7 @@ void add_lock(Text& text, const Lock& lock, size_t index) {
     text.add("\",\"type\":\"").add(type_word(lock.traits.type)).add("\",\"name\":");
     add_lock_name(text, lock);
     text.add(",\"place\":\"").add(place_word(making.place)).add("\",\"class\":");
-    text.add_number(lock.class_node);
+    text.add_number(lock.class_id);
     const char* module = nullptr;
     uintptr_t offset = 0;
     if (making.place == lockdep::Place::static_storage && find_module(address, module, offset)) {
@@ -192,7 +192,12 @@ void add_chain(Text& text, const Chain& chain, const Locks& locks) {
     text.add(",\"wants_mode\":").add(mode_word(chain.wants_as != Want::write));
     text.add(",\"wants_stack\":");
     add_stack(text, chain.wants_stack);
-    text.add("}");
+    text.add(",\"also_held\":[");
+    for (size_t at = 0; at < chain.also_held.size() && chain.also_held[at] != nullptr; ++at) {
+        if (at > 0) text.add(",");
+        add_index(text, locks, chain.also_held[at]);
+    }
+    text.add("]}");
 }
 
 void add_lock_words(Text& text, const Lock& lock) {
@@ -266,6 +271,9 @@ void add_finding(Text& text, const Finding& finding, uint32_t number) {
         locks.add(chain.holds);
         locks.add(chain.wants);
     }
+    // Behind those that the finding is about.
+    for (const Chain& chain : finding.steps())
+        for (const Lock* const held : chain.also_held) locks.add(held);
     text.add("{\"number\":").add_number(number).add(",\"kind\":\"").add(word(finding.kind));
     text.add("\",").add(unprinted).add(",\"message\":");
     Text sentence;

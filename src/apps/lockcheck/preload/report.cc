@@ -249,7 +249,8 @@ bool finish_reports(ProcessEnd end) {
         const bool tree_found = tree->findings.load(std::memory_order_relaxed) > 0;
         // Suppressions that were of no use are for the renderer to name.
         const bool has_words = is_root && end == ProcessEnd::exited && settings.has_suppressions;
-        if (reports.count > 0 || (is_root && tree_found) || (has_words && !settings.quiet)) {
+        const bool is_heard = !settings.quiet || settings.json != nullptr;
+        if (reports.count > 0 || (is_root && tree_found) || (has_words && is_heard)) {
             send_out(end);
         } else {
             make_document(end);
