@@ -81,7 +81,16 @@ std::string replace_line(std::string_view contents, std::string_view id, std::st
         if (!is_line_of(each, id)) {
             out.append(each).append("\n");
         } else if (!replaced) {
-            out += line;
+            // One that the runtime has mapped does not move: it begins with a blank, and what
+            // replaces it is as long.
+            const bool is_fixed = each.starts_with(' ') && line.size() <= each.size();
+            if (is_fixed)
+                out.append(" ")
+                    .append(line.substr(0, line.size() - 1))
+                    .append(each.size() - line.size(), ' ')
+                    .append("\n");
+            else
+                out += line;
             replaced = true;
         }
     }

@@ -137,5 +137,16 @@ TEST(JsonFile, LinesThatAreNoDocumentsAreLeftOut) {
     EXPECT_TRUE(read_documents(folder.path("none")).empty());
 }
 
+TEST(LockJsonFile, KeepsTheLengthOfALineThatDoesNotMove) {
+    const std::string one = R"({"process":{"id":"1-1"}})";
+    const std::string two = R"({"process":{"id":"2-1"}})";
+    EXPECT_EQ(replace_line(" " + one + "     \n" + two + "\n", "1-1", one + "\n"),
+              " " + one + "     \n" + two + "\n");
+    EXPECT_EQ(replace_line(" " + one + "\n", "1-1", one + "\n"), " " + one + "\n");
+    const std::string longer = R"({"process":{"id":"1-1"},"more":1})";
+    EXPECT_EQ(replace_line(" " + one + "\n" + two + "\n", "1-1", longer + "\n"),
+              longer + "\n" + two + "\n");
+}
+
 }  // namespace
 }  // namespace braidway::lockcheck

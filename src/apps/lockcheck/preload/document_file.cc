@@ -107,6 +107,17 @@ bool same_file(int left, int right) {
 constexpr char fixed_mark = ' ';
 constexpr size_t page_bytes = 65'536;  ///< The largest there is.
 
+/// What replaces a line that does not move is as long, if that can be.
+void add_in_place_of(Text& into, std::string_view old, std::string_view line) {
+    if (!old.starts_with(fixed_mark) || line.size() + 1 > old.size() || line.empty()) {
+        into.add(line);
+        return;
+    }
+    into.add({&fixed_mark, 1}).add(line.substr(0, line.size() - 1));
+    for (size_t at = line.size() + 1; at < old.size(); ++at) into.add({&fixed_mark, 1});
+    into.add("\n");
+}
+
 bool is_line_of(std::string_view line, std::string_view id) {
     // The only member of that name: quotes inside of texts have a backslash before them.
     size_t at = line.find("\"id\":\"");
@@ -140,7 +151,7 @@ void replace_line(Text& into, std::string_view contents, std::string_view id,
         if (!is_line_of(each, id)) {
             into.add(each);
         } else if (!replaced) {
-            into.add(line);
+            add_in_place_of(into, each, line);
             replaced = true;
         }
     }

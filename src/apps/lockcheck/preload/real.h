@@ -6,6 +6,7 @@
 #include <semaphore.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 #include <threads.h>
 #include <unistd.h>
@@ -69,6 +70,10 @@ extern "C" sighandler_t bsd_signal(int, sighandler_t) noexcept;
     X(setreuid)                   \
     X(setresuid)                  \
     X(chroot)                     \
+    X(setrlimit)                  \
+    X(setrlimit64)                \
+    X(prlimit)                    \
+    X(prlimit64)                  \
     X(close)                      \
     X(dup2)                       \
     X(dup3)                       \

@@ -82,22 +82,33 @@ bool is_for_program(std::string_view entry) {
     return name.starts_with("LD_") || name.ends_with("SAN_OPTIONS");
 }
 
-/// The environment of the start, without what is meant for the program alone.
-char** renderer_environment(bool with_json) {
+/// The environment of the start, without what is meant for the program alone, and with where the
+/// document goes, by name and perhaps by descriptor, as its last entries.
+char** renderer_environment(bool with_json, bool with_descriptor) {
     static char** made = nullptr;
     static char** last = nullptr;
-    if (made != nullptr) *last = with_json ? json_variable : nullptr;
-    if (made != nullptr || settings.environment == nullptr) return made;
-    size_t count = 0;
-    while (settings.environment[count] != nullptr) ++count;
-    auto** const kept = static_cast<char**>(map_pages((count + 2) * sizeof(char*)));
-    if (kept == nullptr) return nullptr;
-    char** at = kept;
-    for (size_t i = 0; i < count; ++i)
-        if (!is_for_program(settings.environment[i])) *at++ = settings.environment[i];
-    made = kept;
-    last = at;
-    *last = with_json ? json_variable : nullptr;
+    static char* json = nullptr;
+    if (settings.environment == nullptr) return nullptr;
+    if (made == nullptr) {
+        size_t count = 0;
+        while (settings.environment[count] != nullptr) ++count;
+        made = static_cast<char**>(map_pages((count + 3) * sizeof(char*)));
+        if (made == nullptr) return nullptr;
+        last = made;
+        for (size_t i = 0; i < count; ++i) {
+            char* const entry = settings.environment[i];
+            if (std::string_view(entry).starts_with("LOCKCHECK_JSON="))
+                json = entry;
+            else if (!is_for_program(entry))
+                *last++ = entry;
+        }
+    }
+    char** at = last;
+    if (with_json && json != nullptr) {
+        *at++ = json;
+        if (with_descriptor) *at++ = json_variable;
+    }
+    *at = nullptr;
     return made;
 }
 
@@ -142,12 +153,12 @@ void remember_text_target() {
              sizeof target.path - 1);
 }
 
-Rendered render(std::string_view document) {
+Rendered render(std::string_view document, bool keeps_document) {
     if (settings.renderer == nullptr || !may_start_programs()) return Rendered::failed;
     char render_option[] = "--render";
     char* const arguments[] = {const_cast<char*>(settings.renderer), render_option, nullptr};
     const int json = kept_descriptor(OwnDescriptor::document);
-    char** const environment = renderer_environment(json >= 0);
+    char** const environment = renderer_environment(keeps_document, json >= 0);
     if (environment == nullptr) return Rendered::failed;
     const int status = run_beside([&] {
         direct_text();
@@ -164,7 +175,7 @@ bool ask(const char* mode, std::string_view question, Text& answer) {
     if (settings.renderer == nullptr || !may_start_programs()) return false;
     char* const arguments[] = {const_cast<char*>(settings.renderer), const_cast<char*>(mode),
                                nullptr};
-    char** const environment = renderer_environment(false);
+    char** const environment = renderer_environment(false, false);
     if (environment == nullptr) return false;
     const int status = run_beside([&] {
         direct_text();

@@ -21,8 +21,9 @@ enum class Rendered : uint8_t {
 void remember_text_target();
 
 /// Runs the renderer on `document` and waits for it. No signal tells of its end, wait() does not
-/// see it, and no descriptor stays open. Call it with all signals blocked.
-Rendered render(std::string_view document);
+/// see it, and no descriptor stays open. Unless `keeps_document`, it prints only. Call it with all
+/// signals blocked.
+Rendered render(std::string_view document, bool keeps_document);
 
 /// Writes to where standard error went at start; nowhere if that cannot be reached any more. Call
 /// it with all signals blocked.

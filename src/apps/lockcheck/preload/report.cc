@@ -179,6 +179,19 @@ void fetch_rendered() {
     id.clear_and_free();
 }
 
+/// Maps the process's line, if that has not been done.
+void fix_own_line() {
+    if (settings.json == nullptr || reports.fixed_line != nullptr) return;
+    fetch_rendered();
+    make_own_document(ProcessEnd::running);
+    Text id;
+    add_id(id);
+    reports.fixed_bytes = 2 * reports.document.size() + room_for_more_bytes;
+    reports.fixed_line = fix_line(settings.json, process_id(), id.view(), reports.document.view(),
+                                  reports.fixed_bytes);
+    id.clear_and_free();
+}
+
 /// Puts down that the process runs: it may end without a word.
 void begin_reports() {
     // The front end has done it for the process that it became.
@@ -195,7 +208,8 @@ void begin_reports() {
 /// Shows what is new. Without a renderer that works: in plain words.
 void send_out(ProcessEnd end) {
     make_document(end);
-    switch (render(reports.document.view())) {
+    const bool has_own_line = reports.fixed_line != nullptr;
+    switch (render(reports.document.view(), !has_own_line)) {
         case Rendered::nothing_left:
             break;
         case Rendered::findings_left:
@@ -215,6 +229,11 @@ void send_out(ProcessEnd end) {
     reports.plain.clear();
     mark_as_printed(reports.findings);
     mark_as_printed(reports.notes);
+    if (has_own_line) {
+        make_own_document(end);
+        keep_document();
+        return;
+    }
     reports.rendered_findings = reports.findings.size();
     reports.rendered_notes = reports.notes.size();
     reports.rendered.clear();
@@ -287,19 +306,16 @@ void keep_reports_writable() {
     if (settings.json != nullptr) keep_document_file(settings.json, process_id());
 }
 
+void fix_reports() {
+    const OwnGuard guard(reports.lock);
+    if (!reports.finished && may_write_files()) fix_own_line();
+}
+
 void confine_reports(bool files_stay) {
     const OwnGuard guard(reports.lock);
-    if (reports.finished || reports.fixed_line != nullptr || !may_write_files()) return;
+    if (reports.finished || !may_write_files()) return;
     fetch_rendered();
-    if (!files_stay && settings.json != nullptr) {
-        make_own_document(ProcessEnd::running);
-        Text id;
-        add_id(id);
-        reports.fixed_bytes = 2 * reports.document.size() + room_for_more_bytes;
-        reports.fixed_line = fix_line(settings.json, process_id(), id.view(),
-                                      reports.document.view(), reports.fixed_bytes);
-        id.clear_and_free();
-    }
+    if (!files_stay) fix_own_line();
     if (settings.quiet) return;
     Text line;
     line.add("lockcheck: process ").add_number(static_cast<uint64_t>(process_id()));

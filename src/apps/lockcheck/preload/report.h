@@ -36,6 +36,10 @@ void program_stays();
 /// needed is kept open. Call it in in_validator().
 void keep_reports_writable();
 
+/// The process will not be able to write to the document's file: its line is mapped, and written so
+/// from here on, with addresses only. Call it in in_validator().
+void fix_reports();
+
 /// The process will not be able to start the renderer, nor, unless `files_stay`, to use files: what
 /// there is of the document goes to a place where it can be added to all the same. Call it in
 /// in_validator().

@@ -2,6 +2,7 @@
 // syscall() and prctl(): ways around the functions that are wrapped.
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -67,6 +68,13 @@ bool is_mode(long mode, long wanted) {
                 is_mode(words.a, SECCOMP_SET_MODE_FILTER))
                 return confine(number, words, is_mode(words.a, SECCOMP_SET_MODE_STRICT), words.c);
             break;
+        case SYS_prlimit64:
+            return prlimit64(static_cast<pid_t>(words.a), static_cast<__rlimit_resource>(words.b),
+                             reinterpret_cast<const rlimit64*>(words.c),
+                             reinterpret_cast<rlimit64*>(words.d));
+        case SYS_setrlimit:
+            return setrlimit64(static_cast<__rlimit_resource>(words.a),
+                               reinterpret_cast<const rlimit64*>(words.b));
         case SYS_close:
             return close(static_cast<int>(words.a));
         case SYS_dup3:
@@ -96,6 +104,8 @@ bool is_known(long number) {
         case SYS_setuid:
         case SYS_setreuid:
         case SYS_setresuid:
+        case SYS_prlimit64:
+        case SYS_setrlimit:
             return true;
         default:
             return false;

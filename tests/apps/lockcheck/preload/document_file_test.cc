@@ -66,6 +66,13 @@ TEST(DocumentFile, PutsALineThatDoesNotMoveBeforeThoseThatDo) {
     EXPECT_EQ(offset, two.size() + 2);
 }
 
+TEST(DocumentFile, KeepsTheLengthOfALineThatDoesNotMove) {
+    const std::string longer = one.substr(0, one.size() - 1) + "    \n";
+    EXPECT_EQ(replaced(" " + longer + two, "1-1", one), " " + longer + two);
+    EXPECT_EQ(replaced(" " + one + two, "1-1", one), " " + one + two);
+    EXPECT_EQ(replaced(" " + one + two, "1-1", longer), longer + two) << "it does not fit";
+}
+
 TEST(DocumentFile, PutsTheProcessIntoTheName) {
     Text name;
     add_file_name(name, "/a/%p/%%p.json", 42);
