@@ -305,6 +305,12 @@ def story_what_was_held_besides_and_who_allocated(stage):
     expect(name not in finding["message"], "the sentence is about the ring")
 
 
+def story_text_comes_though_the_program_marks_its_descriptors(stage):
+    done = watch(stage, scenes(stage), "closed_by_exec")
+    expect("taken in opposite orders" in done.stderr, done.stderr)
+    expect("lockcheck: 1 finding" in done.stderr, done.stderr)
+
+
 def story_lines_for_github(stage):
     done = watch(stage, "--github", scenes(stage), "inversion")
     expect(re.search(r"^::error file=[^\n]*lockcheck_scenes\.c,line=\d+", done.stderr, re.M),

@@ -2,6 +2,7 @@
 // The program that tests/e2e/lockcheck.py builds and runs under lockcheck; the scene is its first
 // argument. The story looks for the lines that are marked.
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -148,6 +149,10 @@ int main(int argc, char** argv) {
     }
     if (strcmp(scene, "hang") == 0) hang();
     if (strcmp(scene, "heap_locks") == 0) heap_locks();
+    if (strcmp(scene, "closed_by_exec") == 0) {
+        for (int fd = 0; fd < 3; ++fd) fcntl(fd, F_SETFD, FD_CLOEXEC);
+        inversion();
+    }
     if (strcmp(scene, "small_stacks") == 0) small_stacks();
     if (strcmp(scene, "family") == 0) family();
     if (strcmp(scene, "echo") == 0) echo();

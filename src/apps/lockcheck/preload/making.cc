@@ -108,8 +108,9 @@ uint64_t class_by_initialisation(Making& making, const Surround& around, size_t 
     uint64_t type = 0;
     if (who.kind == Initialiser::Kind::passes) {
         type = type_bytes(making, around);
-        // Where debug information can join again what belongs together, users are told apart.
-        if (making.typed && who.has_frame) type = mixed(type, who.user);
+        // Users are told apart where nothing else does it, and where debug information can join
+        // again what belongs together.
+        if (type == 0 || (making.typed && who.has_frame)) type = mixed(type, who.user);
     }
     if (who.kind == Initialiser::Kind::pointed) type = who.stack_key;
     return array_classes.class_of(who.stack_key, around.begin,

@@ -122,9 +122,10 @@ void direct_text() {
         close_file(1);
         return;
     }
-    if (text != 2) raw_call(SYS_dup3, text, 2, 0);
+    // A program may have marked its own standard error to be closed by an exec (Node.js does).
+    raw_call(SYS_dup3, text, 1, 0);
+    raw_call(SYS_dup3, 1, 2, 0);
     if (text > 2) close_file(text);
-    raw_call(SYS_dup3, 2, 1, 0);
 }
 
 /// A file in memory; below 0: there is none.
