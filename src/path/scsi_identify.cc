@@ -22,6 +22,12 @@ constexpr uint8_t type_disk = 0x00;
 constexpr uint8_t type_simple_disk = 0x0e;
 constexpr uint8_t type_none = 0x1f;
 
+/// Some hosts count the room as received: the page itself says where it ends.
+std::vector<std::byte> without_rest(std::vector<std::byte> page) {
+    page.resize(std::min(page.size(), std::max(wire::vpd_bytes_wanted(page), vpd_header_bytes)));
+    return page;
+}
+
 }  // namespace
 
 ScsiIdentify::~ScsiIdentify() {
@@ -88,11 +94,11 @@ void ScsiIdentify::take(std::vector<std::byte> page) {
         case Step::identification: {
             const size_t wanted = std::min(wire::vpd_bytes_wanted(page), page_room_max);
             if (wanted > room_) return ask(Step::identification, static_cast<uint16_t>(wanted));
-            found_.identification = std::move(page);
+            found_.identification = without_rest(std::move(page));
             return ask(Step::serial_number, page_room);
         }
         case Step::serial_number: {
-            found_.serial_number = std::move(page);
+            found_.serial_number = without_rest(std::move(page));
             auto unit =
                 wire::parse_unit({found_.inquiry, found_.identification, found_.serial_number});
             if (!unit) return end(std::unexpected(unit.error()));

@@ -105,6 +105,13 @@ TEST_F(ScsiIdentifyTest, ADiskIsAskedForItsThreePages) {
                                                       "inquiry page 0x80 252"}));
 }
 
+TEST_F(ScsiIdentifyTest, APageEndsWhereItSaysHoweverMuchTheHostCounts) {
+    auto page = names(0);
+    page.resize(252);
+    EXPECT_EQ(ask({{disk()}, {page}, {serial()}})->identification, names(0));
+    EXPECT_TRUE(ask({{disk()}, {names(0)}, {{std::byte{0}, std::byte{0x80}}}}));
+}
+
 TEST_F(ScsiIdentifyTest, ALongPageIsAskedForAgainWithRoom) {
     const auto page = names(30);
     ASSERT_GT(page.size(), 252u);
