@@ -7,7 +7,9 @@
 #include "base/check.h"
 #include "wire/scsi_answer.h"
 #include "wire/scsi_cdb.h"
+#include "wire/scsi_identity.h"
 #include "wire/scsi_inquiry.h"
+#include "wire/scsi_limits.h"
 #include "wire/scsi_port_groups.h"
 #include "wire/scsi_vendor_pages.h"
 
@@ -46,6 +48,40 @@ void check_inquiry(Bytes bytes) {
     if (!designators) return;
     CHECK(parse_identity(designator_data(*designators)) == parse_identity(bytes),
           "an identity survives being written");
+}
+
+bool is_one_word(const std::string& text) {
+    return !text.empty() &&
+           std::ranges::all_of(text, [](char letter) { return letter > ' ' && letter <= '~'; });
+}
+
+void check_unit(Bytes bytes) {
+    CHECK(vpd_bytes_wanted(bytes) <= 65539, "a page's length has 16 bits");
+    (void)parse_unit({.inquiry = bytes, .identification = bytes, .serial_number = bytes});
+    if (const auto wwid = wwid_of_serial_number(bytes, bytes))
+        CHECK(is_one_word(wwid->text), "a name is one word");
+    const auto wwid = wwid_of_identification(bytes);
+    if (!wwid) {
+        CHECK(wwid.error().message.find('\n') == std::string::npos, "an error is one line");
+        return;
+    }
+    CHECK(is_one_word(wwid->text), "a name is one word");
+    if (wwid->source == WwidSource::before_spc3) return;
+    const auto again = wwid_of_identification(designator_data(*parse_designators(bytes)));
+    CHECK(again && again->text == wwid->text, "a name survives its page being written");
+}
+
+void check_limits(Bytes bytes) {
+    const auto limits = parse_limits({.capacity_16 = bytes,
+                                      .capacity_10 = bytes,
+                                      .block_limits = bytes,
+                                      .characteristics = bytes,
+                                      .provisioning = bytes});
+    if (!limits) return;
+    CHECK(limits->size_bytes() / limits->block_bytes == limits->blocks, "a size is no overflow");
+    CHECK(limits->physical_block_bytes % limits->block_bytes == 0, "physical blocks are whole");
+    CHECK(limits->preferred_blocks <= limits->transfer_blocks_max, "what is preferred can be done");
+    CHECK(limits->unmap_granule_blocks > limits->unmap_alignment_block, "a granule is not empty");
 }
 
 void check_port_groups(Bytes bytes) {
@@ -94,6 +130,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     check_command(bytes);
     check_answer(bytes, data[0]);
     check_inquiry(bytes);
+    check_unit(bytes);
+    check_limits(bytes);
     check_port_groups(bytes);
     check_vendor_pages(bytes);
     return 0;

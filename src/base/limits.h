@@ -73,6 +73,13 @@ inline constexpr size_t hole_ranges_max = 1024;
 /// Holes that are looked for when the first path to a file opens it.
 inline constexpr int holes_learnt_max = 256;
 
+// --- SCSI commands to disks of the kernel -------------------------------------------------------
+inline constexpr size_t sg_workers_max = 4;     ///< Threads of one disk, stuck ones included.
+inline constexpr uint32_t sg_commands_max = 64;  ///< Of one disk, waiting and stuck ones included.
+/// The kernel answers a command that timed out after it has recovered the device, which may take
+/// minutes; it is not waited for longer than this.
+inline constexpr Duration sg_answer_grace = 2s;
+
 // --- NBD server --------------------------------------------------------------------------------
 inline constexpr uint32_t nbd_connections_default = 256;  ///< Per daemon.
 inline constexpr uint32_t nbd_connections_max = 65536;

@@ -48,8 +48,19 @@ void HandlerDriver::detach(path::Path& path) {
     const auto device = device_of(path);
     if (!device) return;
     handler_->detach(*device, loop_.now());
+    // Its number stays taken until the map has been told how its activations ended.
+    devices_[*device].channel = nullptr;
     drain();
-    devices_[*device] = {};
+}
+
+void HandlerDriver::forget_detached() {
+    for (Device& device : devices_)
+        if (device.channel == nullptr) device = {};
+}
+
+bool HandlerDriver::quiet(const path::ScsiChannel& channel) const {
+    return std::ranges::none_of(
+        tasks_, [&](const auto& task) { return task->busy && task->channel == &channel; });
 }
 
 void HandlerDriver::activate(uint32_t path) {
@@ -63,7 +74,8 @@ void HandlerDriver::activate(uint32_t path) {
 
 void HandlerDriver::table_changed() {
     for (DeviceId device = 0; device < devices_.size(); ++device)
-        if (devices_[device].path != nullptr) tell_admission(device, handler_->admits(device, {}));
+        if (devices_[device].channel != nullptr)
+            tell_admission(device, handler_->admits(device, {}));
 }
 
 void HandlerDriver::rescan(path::Path& path) {
@@ -87,7 +99,9 @@ std::string HandlerDriver::status_text(const path::Path& path) const {
 }
 
 std::optional<DeviceId> HandlerDriver::device_of(const path::Path& path) const {
-    const auto found = std::ranges::find(devices_, &path, &Device::path);
+    const auto found = std::ranges::find_if(devices_, [&](const Device& device) {
+        return device.path == &path && device.channel != nullptr;
+    });
     if (found == devices_.end()) return std::nullopt;
     return static_cast<DeviceId>(found - devices_.begin());
 }
@@ -123,6 +137,7 @@ void HandlerDriver::drain() {
                 break;
         }
     }
+    forget_detached();
     draining_ = false;
 }
 
@@ -135,6 +150,7 @@ void HandlerDriver::send(multipath::ScsiCommand& command) {
                                           .data_in_bytes = command.data_in_bytes,
                                           .timeout = command.timeout};
     task.driver = this;
+    task.channel = devices_[command.device].channel;
     task.device = command.device;
     task.tag = command.tag;
     task.busy = true;
@@ -143,6 +159,7 @@ void HandlerDriver::send(multipath::ScsiCommand& command) {
         ended.driver->answered(ended);
     };
     ++tasks_in_flight_;
+    CHECK(task.channel != nullptr, "a handler sends nothing to a device that it gave up");
     devices_[command.device].channel->execute(task);
 }
 

@@ -31,6 +31,8 @@ class HandlerDriver final : public Activator {
     /// stays until detach(). Errors: the handler's, for a device that is not of its kind.
     Result<void> attach(path::Path& path, path::ScsiChannel& channel,
                         const multipath::DeviceIdentity& identity);
+    /// The path may go now; its channel when quiet(channel). Answers that are still to come are
+    /// ignored.
     void detach(path::Path& path);
     void activate(uint32_t path) override;
     void table_changed() override;
@@ -44,14 +46,17 @@ class HandlerDriver final : public Activator {
     std::string status_text(const path::Path& path) const;
     /// No command is under way.
     bool quiet() const { return tasks_in_flight_ == 0; }
+    /// None is under way on `channel`: after detach() it may go.
+    bool quiet(const path::ScsiChannel& channel) const;
 
   private:
     struct Device {
-        path::Path* path = nullptr;  ///< Null when the number is free.
-        path::ScsiChannel* channel = nullptr;
+        path::Path* path = nullptr;            ///< Null when the number is free.
+        path::ScsiChannel* channel = nullptr;  ///< Null while it is being detached.
     };
     struct Task : path::ScsiTask {
         HandlerDriver* driver = nullptr;
+        const path::ScsiChannel* channel = nullptr;
         multipath::DeviceId device = 0;
         uint64_t tag = 0;
         bool busy = false;
@@ -61,6 +66,7 @@ class HandlerDriver final : public Activator {
     /// Where the device's path is in the map's table; nothing when it is not in it.
     std::optional<uint32_t> index_of(multipath::DeviceId device) const;
     void drain();
+    void forget_detached();
     void send(multipath::ScsiCommand& command);
     void answered(Task& task);
     void tell_activated(multipath::DeviceId device, multipath::HandlerResult result);

@@ -61,9 +61,11 @@ std::optional<PortGroupReport> parse_port_groups(std::span<const std::byte> data
     size_t at = report.extended_header ? extended_header_bytes : length_bytes;
     while (at + group_header_bytes <= data.size()) {
         const size_t bytes = group_header_bytes + byte_at(data, at + 7) * port_bytes;
-        if (data.size() - at < bytes) break;
-        report.groups.push_back(parse_group(data.subspan(at, bytes)));
-        at += bytes;
+        // The state stands before the ports. Linux's own target forgets to count the extended
+        // header in the length that it tells, so that its last port is always cut off.
+        const size_t there = std::min(bytes, data.size() - at);
+        report.groups.push_back(parse_group(data.subspan(at, there)));
+        at += there;
     }
     return report;
 }

@@ -34,7 +34,8 @@ struct PortGroupReport {
     friend bool operator==(const PortGroupReport&, const PortGroupReport&) = default;
 };
 
-/// Decodes the groups that are complete. Nothing when not even the length has arrived.
+/// Decodes the groups whose state has arrived, with those of their ports that are complete. Nothing
+/// when not even the length has arrived.
 std::optional<PortGroupReport> parse_port_groups(std::span<const std::byte> data);
 /// The data of a report; bytes_wanted is not read.
 std::vector<std::byte> port_groups_data(const PortGroupReport& report);

@@ -37,6 +37,19 @@ TEST(ScsiPortGroups, AnExtendedHeaderTellsTheTransitionTime) {
     EXPECT_EQ(port_groups_data(*report), data);
 }
 
+// The answer of the kernel's LIO target (Linux 6.12) with one group in standby, as it came.
+TEST(ScsiPortGroups, AGroupWhosePortsAreCutOffCounts) {
+    const auto data = bytes_of({0, 0, 0, 12,    //
+                                0x10, 0, 0, 0,  //
+                                0x02, 0xcf, 0, 0, 0, 2, 0, 1});
+    const auto report = parse_port_groups(data);
+    ASSERT_TRUE(report);
+    EXPECT_TRUE(report->extended_header);
+    EXPECT_EQ(report->bytes_wanted, data.size()) << "there is no more to be had";
+    EXPECT_EQ(report->groups, (std::vector<PortGroup>{{0, scsi::group_standby, false, 0xcf, 2}}));
+    EXPECT_TRUE(parse_port_groups(std::span(data).first(15))->groups.empty());
+}
+
 TEST(ScsiPortGroups, AReportLargerThanItsRoomSaysHowMuchItWants) {
     PortGroupReport report;
     for (uint16_t id = 0; id < 40; ++id) report.groups.push_back({.id = id, .ports = {id}});
