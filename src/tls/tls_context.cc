@@ -211,13 +211,14 @@ Result<void> TlsContext::trust(const std::string& folder) {
     X509_STORE* store = ::SSL_CTX_get_cert_store(ssl_);
     ::ERR_clear_error();
     const Bio reader = reader_of(*text);
+    // Clients are not told which CAs: one with a wrong certificate would then show none, and hear
+    // (and let us say) something that misleads.
     bool any = false;
     while (true) {
         const Certificate authority(
             ::PEM_read_bio_X509(reader.get(), nullptr, no_passphrase, nullptr));
         if (authority == nullptr) break;
         any = ::X509_STORE_add_cert(store, authority.get()) == 1 || any;
-        if (is_server_) ::SSL_CTX_add_client_CA(ssl_, authority.get());
     }
     if (!any) return unreadable(trusted_, "certificates of CAs");
     const std::string crl_file = folder + "/ca-crl.pem";

@@ -233,13 +233,21 @@ void TlsStream::advance_receive() {
     const bool waits = error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE;
     if (error != SSL_ERROR_NONE && error != SSL_ERROR_ZERO_RETURN && !waits) fail(EPROTO);
     // What came before an error is the peer's word, too; the error comes with the next call.
+    if (total > 0) heard_ = true;
     if (total > 0)
         receive_.result = static_cast<int32_t>(total);
     else if (error == SSL_ERROR_ZERO_RETURN || (error == SSL_ERROR_WANT_READ && end_seen_))
         receive_.result = 0;
     else if (error == SSL_ERROR_WANT_READ)
         receive_below();
+    if (receive_.result == 0) note_silent_end();
     send_below();
+}
+
+/// A server that refuses its client may end the connection without a word.
+void TlsStream::note_silent_end() {
+    if (heard_ || context_->is_server() || !problem_.empty()) return;
+    problem_ = closed_problem(*context_, !established_);
 }
 
 /// TLS has failed: everything ends, and problem() says why.
@@ -343,10 +351,11 @@ void TlsStream::received_below(int32_t result) {
         if (handshake_.operation != nullptr && !handshake_.result) {
             broken_ = true;
             handshake_.result = -ECONNRESET;
-            if (problem_.empty()) problem_ = "the peer closed the connection during the handshake";
+            if (problem_.empty()) problem_ = closed_problem(*context_, true);
         }
     } else {
         if (handshake_.operation != nullptr && !handshake_.result) handshake_.result = result;
+        if (result == -ECONNRESET) note_silent_end();
         if (receive_.operation != nullptr && !receive_.result) receive_.result = result;
     }
     advance();
@@ -362,6 +371,7 @@ void TlsStream::sent_below(int32_t result) {
         broken_ = true;
         output_begin_ = output_end_ = 0;
         const int32_t code = result == 0 ? -EPIPE : result;
+        if (code == -ECONNRESET || code == -EPIPE) note_silent_end();
         if (handshake_.operation != nullptr && handshake_.result.value_or(0) == 0)
             handshake_.result = code;
         if (send_.operation != nullptr && send_.result.value_or(0) >= 0) send_.result = code;

@@ -48,8 +48,9 @@ class TlsStream final : public loop::Stream {
     bool established() const { return established_; }
     /// "TLSv1.3, TLS_AES_256_GCM_SHA384": for people; once established.
     std::string description() const;
-    /// What went wrong, in one line that says what to do; empty while nothing has. Of nothing in it
-    /// did the peer choose the words.
+    /// What went wrong, in one line that says what to do; empty while nothing has. Also, for a
+    /// client, what it may mean that the server ended the connection without a word. Of nothing in
+    /// it did the peer choose the words.
     const std::string& problem() const { return problem_; }
 
   private:
@@ -73,6 +74,7 @@ class TlsStream final : public loop::Stream {
     size_t encrypt(const std::byte* from, size_t bytes);
     size_t encrypt_pieces();
     void fail(int code);
+    void note_silent_end();
     void receive_below();
     void send_below();
     void received_below(int32_t result);
@@ -90,6 +92,7 @@ class TlsStream final : public loop::Stream {
     bool established_ = false;
     bool broken_ = false;
     bool end_seen_ = false;
+    bool heard_ = false;  ///< The peer has sent data since the handshake.
     bool said_goodbye_ = false;
     std::string problem_;
 

@@ -150,6 +150,20 @@ std::string problem_of(const ssl_st* ssl, const TlsContext& context, bool user_u
     return text.empty() ? "TLS has failed: " + library : text;
 }
 
+std::string closed_problem(const TlsContext& context, bool during) {
+    if (context.is_server()) return "the client closed the connection during the TLS handshake";
+    const std::string_view when = during ? "during" : "right after";
+    if (context.uses_psk())
+        return fmt::format(
+            "the server closed the connection {} the TLS handshake; it may not know "
+            "user '{}' with the key in {}",
+            when, context.user(), context.psk()->file());
+    return fmt::format(
+        "the server closed the connection {} the TLS handshake; it may want a {} "
+        "of this client",
+        when, during ? "pre-shared key or a certificate" : "certificate");
+}
+
 std::string last_library_error() {
     const unsigned long error = ::ERR_peek_error();
     ::ERR_clear_error();

@@ -15,6 +15,10 @@ namespace braidway::tls {
 /// it.
 std::string problem_of(const ssl_st* ssl, const TlsContext& context, bool user_unknown);
 
+/// What it may mean that the peer ends the connection before it has sent any data: GnuTLS gives no
+/// reason when it refuses. `during`: the handshake has not ended here.
+std::string closed_problem(const TlsContext& context, bool during);
+
 /// The last error of OpenSSL in its own words; the thread's error queue is then empty.
 std::string last_library_error();
 

@@ -158,6 +158,29 @@ TEST_P(TlsRefusal, APeerThatClosesDuringTheHandshake) {
     both.server->shut_down();
     both.turn_until([&] { return both.client_probe.idle(); });
     EXPECT_LT(both.client_probe.result, 0);
+    EXPECT_EQ(both.client->problem(),
+              "the server closed the connection during the TLS handshake; it may want a "
+              "pre-shared key or a certificate of this client");
+}
+
+TEST_P(TlsRefusal, AServerThatClosesWithoutAWord) {
+    const auto context = good(TlsContext::server({.psk_file = keys("keys", alices_key)}));
+    const auto client = good(TlsContext::client({.psk_file = folder_.file("keys")}));
+    Connection both(*loop_, context, client);
+    both.shake_hands();
+    ASSERT_EQ(both.client_probe.result, 0);
+    char byte = 0;
+    iovec iov{&byte, 1};
+    both.client->receive(both.client_probe, &iov, 1);
+    both.server->shut_down();
+    both.turn_until([&] { return both.client_probe.idle(); });
+    EXPECT_LE(both.client_probe.result, 0);
+    EXPECT_EQ(both.client->problem(),
+              "the server closed the connection right after the TLS handshake; it may not know "
+              "user 'alice' with the key in " +
+                  folder_.file("keys"));
+    EXPECT_EQ(closed_problem(*context, true),
+              "the client closed the connection during the TLS handshake");
 }
 
 TEST(TlsWords, TheLibrarysLastErrorIsTakenFromItsQueue) {
