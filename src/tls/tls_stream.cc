@@ -20,7 +20,6 @@ namespace {
 constexpr size_t record_bytes = SSL3_RT_MAX_PLAIN_LENGTH;
 /// What a record may be longer than its content, with room for an answer that TLS gives by itself.
 constexpr size_t record_slack_bytes = 1024;
-constexpr size_t output_bytes = limits::tls_send_bytes + limits::tls_send_bytes / 16;
 
 }  // namespace
 
@@ -316,10 +315,6 @@ size_t TlsStream::encrypt(const std::byte* from, size_t bytes) {
     if (::SSL_write_ex(ssl_.get(), from, bytes, &wrote) == 1) return wrote;
     fail(EPROTO);
     return 0;
-}
-
-size_t TlsStream::output_room() const {
-    return output_bytes - output_end_;
 }
 
 // --- the stream below -------------------------------------------------------------------------

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "base/limits.h"
 #include "loop/stream.h"
 #include "tls/tls_context.h"
 
@@ -54,6 +55,8 @@ class TlsStream final : public loop::Stream {
     const std::string& problem() const { return problem_; }
 
   private:
+    static constexpr size_t output_bytes = limits::tls_send_bytes + limits::tls_send_bytes / 16;
+
     /// An operation of the owner.
     struct Task {
         loop::Operation* operation = nullptr;  ///< Null: there is none.
@@ -82,7 +85,7 @@ class TlsStream final : public loop::Stream {
     void finish();
     void release(Task& done);
     void say_goodbye();
-    size_t output_room() const;
+    size_t output_room() const { return output_bytes - output_end_; }
 
     loop::Loop& loop_;
     std::unique_ptr<loop::Stream> below_;
