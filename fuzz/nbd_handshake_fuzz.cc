@@ -31,6 +31,7 @@ class Directory final : public wire::NbdExportDirectory {
         return info;
     }
     bool extended_headers() const override { return (shape_ & 4) != 0; }
+    wire::NbdTls tls() const override { return static_cast<wire::NbdTls>(shape_ / 8 % 3); }
 
   private:
     unsigned shape_;
@@ -41,6 +42,7 @@ struct Run {
     NbdHandshake::Phase phase;
     wire::NbdSession session;
     size_t taken = 0;
+    bool encrypted = false;
 };
 
 /// One LIST of three exports, or one option's infos, above the soft limit.
@@ -60,10 +62,13 @@ Run run(std::span<const std::byte> bytes, const Directory& directory, uint64_t s
         run.taken += taken;
         run.output.insert(run.output.end(), out.begin(), out.end());
         moved = taken > 0 || !out.empty();
+        // What follows stands for what TLS has decrypted.
+        if (handshake.phase() == NbdHandshake::Phase::start_tls) handshake.tls_started();
         if (handshake.phase() >= NbdHandshake::Phase::transmission) break;
     }
     run.phase = handshake.phase();
     run.session = handshake.session();
+    run.encrypted = handshake.encrypted();
     return run;
 }
 
@@ -85,6 +90,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         CHECK(session.structured || !session.base_allocation, "contexts need structured replies");
         CHECK(session.structured == session.has(wire::nbd::send_df), "DF needs them, too");
         CHECK(std::has_single_bit(session.minimum_block), "blocks are powers of two");
+        CHECK(one.encrypted || directory.tls() != wire::NbdTls::required, "TLS comes first");
+        CHECK(!one.encrypted || directory.tls() != wire::NbdTls::off, "only where it is offered");
         CHECK(directory.extended_headers() || !session.extended, "the off switch holds");
     }
     return 0;

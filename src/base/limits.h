@@ -108,6 +108,12 @@ inline constexpr int nbd_backlog = 1024;               ///< Connections that wai
 inline constexpr int nbd_unix_buffer_bytes = 1 << 20;  ///< Of a socket to a client.
 inline constexpr size_t nbd_send_bytes = 1u << 20;     ///< In one send, about.
 
+// --- TLS ---------------------------------------------------------------------------------------
+inline constexpr size_t tls_file_bytes_max = 1u << 20;  ///< Of keys or of certificates.
+inline constexpr size_t tls_psk_users_max = 4096;       ///< In one file of pre-shared keys.
+inline constexpr size_t tls_receive_bytes = 128u << 10;  ///< Encrypted, of one connection.
+inline constexpr size_t tls_send_bytes = 256u << 10;     ///< In one send, of one connection.
+
 // --- checks of paths ---------------------------------------------------------------------------
 inline constexpr Duration polling_interval_default = 5s;
 inline constexpr Duration max_polling_interval_default = 20s;

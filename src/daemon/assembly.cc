@@ -137,6 +137,16 @@ Result<Wanted> OneLaneAssembly::prepare(const Config& config, const ConfigDiff& 
     for (const ExportChange& change : diff.exports_changed)
         if (auto opened = open(change.name, wanted.exports_changed); !opened)
             return std::unexpected(opened.error());
+    // A reload is how certificates are renewed, whatever else it changes.
+    for (const ExportConfig& each : config.exports) {
+        const bool fresh = contains(diff.exports_added, each.name) ||
+                           std::ranges::find(diff.exports_changed, each.name,
+                                             &ExportChange::name) != diff.exports_changed.end();
+        if (fresh || each.tls == wire::NbdTls::off) continue;
+        auto context = open_tls(each);
+        if (!context) return std::unexpected(context.error());
+        wanted.tls_renewed.emplace_back(each.name, std::move(*context));
+    }
     return wanted;
 }
 
@@ -192,6 +202,7 @@ Result<std::string> OneLaneAssembly::reload(Config config) {
     if (!diff) return fail(problems_line(diff.error()), EINVAL);
     auto wanted = prepare(config, *diff);
     if (!wanted) return std::unexpected(wanted.error());
+    const bool renewed = !wanted->tls_renewed.empty();
     auto shared = std::make_shared<Wanted>(std::move(*wanted));
     auto applied = on_lane<bool>([this, shared]() -> Result<bool> {
         if (auto done = running_->apply(std::move(*shared)); !done)
@@ -200,7 +211,7 @@ Result<std::string> OneLaneAssembly::reload(Config config) {
     });
     if (!applied) return std::unexpected(applied.error());
     config_ = std::move(config);
-    return diff->summary();
+    return diff->summary() + (renewed ? "; certificates and keys read again" : "");
 }
 
 Result<void> OneLaneAssembly::shut_down(Duration timeout) {

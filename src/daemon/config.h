@@ -14,6 +14,8 @@
 #include "daemon/control.h"
 #include "daemon/layer_config.h"
 #include "export/nbd_address.h"
+#include "tls/tls_context.h"
+#include "wire/nbd_handshake.h"
 
 namespace braidway::daemon {
 
@@ -159,6 +161,8 @@ struct ExportConfig {
     std::optional<uint32_t> minimum_block;    ///< Nothing: the map's block size.
     std::optional<uint32_t> maximum_payload;  ///< Nothing: limits::payload_bytes_max.
     bool extended_headers = true;
+    wire::NbdTls tls = wire::NbdTls::off;
+    tls::TlsServerConfig tls_files{};  ///< Where `tls` is off they are not read.
 };
 
 /// A whole configuration. Maps, paths and exports are in the order of the file. Names are unique,

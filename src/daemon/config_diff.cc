@@ -124,12 +124,13 @@ void compare_exports(const Config& old_config, const Config& new_config, ConfigD
             diff.exports_added.push_back(each.name);
             continue;
         }
-        const ExportChange change{each.name, before->nbd != each.nbd,
-                                  before->read_only != each.read_only ||
-                                      before->description != each.description ||
-                                      before->minimum_block != each.minimum_block ||
-                                      before->maximum_payload != each.maximum_payload ||
-                                      before->extended_headers != each.extended_headers};
+        const ExportChange change{
+            each.name, before->nbd != each.nbd,
+            before->read_only != each.read_only || before->description != each.description ||
+                before->minimum_block != each.minimum_block ||
+                before->maximum_payload != each.maximum_payload ||
+                before->extended_headers != each.extended_headers || before->tls != each.tls ||
+                before->tls_files != each.tls_files};
         if (change.addresses || change.options) diff.exports_changed.push_back(change);
     }
     for (const ExportConfig& each : old_config.exports)

@@ -117,9 +117,17 @@ void check_addresses(const Draft& draft, ProblemList& problems) {
                 problems.add(
                     each.line, key,
                     fmt::format("'{}' is the control socket (api.socket)", address.text()));
-            if (address.kind == Address::Kind::unix_socket) continue;
+            if (const auto shared = listeners.find(address.text()); shared != listeners.end()) {
+                const ExportConfig& other = *shared->second.owner;
+                if (other.tls != each.tls || other.tls_files != each.tls_files)
+                    problems.add(each.line, key,
+                                 fmt::format("'{}' is also of export '{}', whose tls keys differ; "
+                                             "TLS begins before an export is chosen: write the "
+                                             "same keys in both, or use two addresses",
+                                             address.text(), other.name));
+            }
             for (const auto& [text, other] : listeners)
-                if (*other.address != address &&
+                if (address.kind == Address::Kind::tcp && *other.address != address &&
                     exports::addresses_collide(*other.address, address))
                     problems.add(each.line, key,
                                  fmt::format("'{}' and '{}' of export '{}' cannot both be "

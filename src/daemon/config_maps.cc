@@ -153,6 +153,35 @@ void read_addresses(TableReader& reader, ExportConfig& made, const Draft& draft)
     }
 }
 
+/// tls and the files that it needs.
+void read_tls(TableReader& reader, ExportConfig& made, const Draft& draft) {
+    using wire::NbdTls;
+    tls::TlsServerConfig& files = made.tls_files;
+    const auto read_name = [&](std::string_view key) {
+        const std::string name = reader.text(key).value_or("");
+        if (reader.has(key) && name.empty()) reader.problem(key, "expected a name");
+        return name.empty() ? name : resolve_file(name, draft);
+    };
+    files.certificates = read_name("tls_certificates");
+    files.psk_file = read_name("tls_psk");
+    const bool any = !files.certificates.empty() || !files.psk_file.empty();
+    // Who names a certificate means it: plain clients are served only where that is written.
+    made.tls = reader
+                   .choice<NbdTls>("tls", {{"off", NbdTls::off},
+                                           {"allowed", NbdTls::allowed},
+                                           {"required", NbdTls::required}})
+                   .value_or(any ? NbdTls::required : NbdTls::off);
+    files.verify_peer = reader.boolean("tls_verify_peer").value_or(false);
+    if (!files.certificates.empty() && !files.psk_file.empty())
+        reader.problem("tls_psk", "excludes tls_certificates; leave one of them out");
+    else if (made.tls != NbdTls::off && !any)
+        reader.problem("tls", "needs tls_certificates = \"FOLDER\" or tls_psk = \"FILE\"");
+    else if (files.verify_peer && files.certificates.empty())
+        reader.problem("tls_verify_peer",
+                       "is for tls_certificates; a client without a key of "
+                       "tls_psk is refused in any case");
+}
+
 }  // namespace
 
 void read_map(TableReader& reader, const std::string& name, Draft& draft) {
@@ -203,6 +232,7 @@ void read_export(TableReader& reader, const std::string& name, Draft& draft) {
         payload && power_of_two(reader, "maximum_payload", *payload))
         made.maximum_payload = static_cast<uint32_t>(*payload);
     made.extended_headers = reader.boolean("extended_headers").value_or(true);
+    read_tls(reader, made, draft);
     reader.finish();
     draft.config.exports.push_back(std::move(made));
 }

@@ -8,7 +8,8 @@
 namespace braidway::daemon {
 namespace {
 
-exports::NbdExportOptions options_of(const ExportConfig& config, Volume& volume) {
+exports::NbdExportOptions options_of(const WantedExport& wanted, Volume& volume) {
+    const ExportConfig& config = wanted.config;
     exports::NbdExportOptions options;
     options.name = config.name;
     options.description = config.description;
@@ -18,6 +19,8 @@ exports::NbdExportOptions options_of(const ExportConfig& config, Volume& volume)
     // One lane serves all connections of a map, and its flush covers every store that it wrote to.
     options.multi_conn = true;
     options.extended_headers = config.extended_headers;
+    options.tls = config.tls;
+    options.tls_context = wanted.tls_context;
     options.minimum_block = config.minimum_block.value_or(0);
     if (config.maximum_payload) options.maximum_payload = *config.maximum_payload;
     return options;
@@ -25,9 +28,20 @@ exports::NbdExportOptions options_of(const ExportConfig& config, Volume& volume)
 
 }  // namespace
 
+Result<TlsContextPointer> open_tls(const ExportConfig& config) {
+    if (config.tls == wire::NbdTls::off) return TlsContextPointer();
+    auto context = tls::TlsContext::server(config.tls_files);
+    if (!context)
+        return fail(fmt::format("export {}: {}", config.name, context.error().message),
+                    context.error().code);
+    return context;
+}
+
 Result<WantedExport> open_export(const ExportConfig& config, const std::vector<std::string>& served,
                                  Duration patience) {
-    WantedExport wanted{.config = config, .listens = {}};
+    auto context = open_tls(config);
+    if (!context) return std::unexpected(context.error());
+    WantedExport wanted{.config = config, .listens = {}, .tls_context = std::move(*context)};
     for (const Address& address : config.nbd) {
         exports::NbdListen& listen = wanted.listens.emplace_back();
         listen.address = address;
@@ -47,16 +61,15 @@ Exports::Exports(loop::Loop& loop, memory::BufferPool& pool, EventSink& events)
 
 Exports::~Exports() = default;
 
-Result<void> Exports::check(const ExportConfig& config, Volume& volume) const {
-    exports::NbdExportOptions options = options_of(config, volume);
+Result<void> Exports::check(const WantedExport& wanted, Volume& volume) const {
+    exports::NbdExportOptions options = options_of(wanted, volume);
     if (auto good = exports::NbdExport::complete(options, pool_.bytes()); !good)
-        return fail(fmt::format("export {}: {}", config.name, good.error().message), EINVAL);
+        return fail(fmt::format("export {}: {}", wanted.config.name, good.error().message), EINVAL);
     return {};
 }
 
 Result<void> Exports::add(WantedExport wanted, Volume& volume) {
-    if (auto added =
-            server_.add_export(options_of(wanted.config, volume), std::move(wanted.listens));
+    if (auto added = server_.add_export(options_of(wanted, volume), std::move(wanted.listens));
         !added)
         return fail(fmt::format("export {}: {}", wanted.config.name, added.error().message),
                     added.error().code);
@@ -117,9 +130,10 @@ void Exports::tell(Severity severity, std::string kind, const exports::NbdClient
     EventRecord record;
     record.severity = severity;
     record.kind = std::move(kind);
-    record.reason = fmt::format("client {} ({}) at {}{}{}{}{}", client.id, client.peer,
+    record.reason = fmt::format("client {} ({}) at {}{}{}{}{}{}{}", client.id, client.peer,
                                 client.address, client.export_name.empty() ? "" : ", export ",
-                                client.export_name, reason.empty() ? "" : ": ", reason);
+                                client.export_name, client.security.empty() ? "" : ", over ",
+                                client.security, reason.empty() ? "" : ": ", reason);
     events_.event(std::move(record));
 }
 

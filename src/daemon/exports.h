@@ -15,16 +15,24 @@
 
 namespace braidway::daemon {
 
-/// An export of a new configuration with its sockets, opened where one may sleep. An address that
-/// is served already has no sockets: it is shared.
+/// Certificates or keys, read.
+using TlsContextPointer = std::shared_ptr<const tls::TlsContext>;
+
+/// An export of a new configuration with its files and sockets, opened where one may sleep. An
+/// address that is served already has no sockets: it is shared.
 struct WantedExport {
     ExportConfig config;
     std::vector<exports::NbdListen> listens;
+    TlsContextPointer tls_context;  ///< Null where `config.tls` is off.
 };
 
-/// Opens the sockets that `config` needs but that `served` (texts of addresses) does not have yet.
-/// May sleep, `patience` included (see open_nbd_sockets). Errors: one line with the export's key
-/// and the address.
+/// Reads the certificates or keys of an export; null where its tls is off. May sleep. Errors: one
+/// line with the export's name, the file and what to do.
+Result<TlsContextPointer> open_tls(const ExportConfig& config);
+
+/// Reads the files and opens the sockets that `config` needs but that `served` (texts of addresses)
+/// does not have yet. May sleep, `patience` included (see open_nbd_sockets). Errors: one line with
+/// the export's key and the address.
 Result<WantedExport> open_export(const ExportConfig& config, const std::vector<std::string>& served,
                                  Duration patience);
 
@@ -36,9 +44,13 @@ class Exports final : private exports::NbdObserver {
     Exports(loop::Loop& loop, memory::BufferPool& pool, EventSink& events);
     ~Exports();
 
-    /// Whether `config` can be served from a map with `geometry`; add() relies on it.
-    Result<void> check(const ExportConfig& config, Volume& volume) const;
+    /// Whether `wanted` can be served from `volume`; add() relies on it.
+    Result<void> check(const WantedExport& wanted, Volume& volume) const;
     Result<void> add(WantedExport wanted, Volume& volume);
+    /// Certificates or keys of an export that stays: for connections that come from now on.
+    void renew_tls(const std::string& name, TlsContextPointer context) {
+        server_.renew_tls(name, std::move(context));
+    }
     /// No new connections; those there are drained and closed; then `then` runs.
     void remove(const std::string& name, std::function<void()> then);
     /// Whether a client or an export still refers to `map`.

@@ -149,6 +149,7 @@ Result<void> Running::apply(Wanted wanted) {
         if (volume != nullptr) volume->set_check(*unit, path);
     }
     exports_.set_connections_max(wanted.config.daemon.nbd_connections_max);
+    for (auto& [name, context] : wanted.tls_renewed) exports_.renew_tls(name, std::move(context));
     // In the same turn, so that an address is kept that the new export shares with the old one.
     for (WantedExport& changed : wanted.exports_changed) {
         exports_.remove(changed.config.name, [this] { sweep(); });
@@ -189,7 +190,7 @@ Result<void> Running::build(Wanted& wanted, std::vector<Prepared>& prepared,
             Volume* volume = find_volume(wanted_export.config.map);
             for (const auto& made : fresh)
                 if (made->name() == wanted_export.config.map) volume = made.get();
-            if (auto good = exports_.check(wanted_export.config, *volume); !good) return good;
+            if (auto good = exports_.check(wanted_export, *volume); !good) return good;
         }
     return {};
 }

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "daemon/config.h"
@@ -28,6 +29,8 @@ struct Wanted {
     std::vector<WantedExport> exports_added;
     /// Replaced: old clients are drained and closed, new ones are served at once.
     std::vector<WantedExport> exports_changed;
+    /// Exports that stay, with their certificates or keys read anew.
+    std::vector<std::pair<std::string, TlsContextPointer>> tls_renewed;
     /// Names of paths that are kept as they are.
     std::vector<std::string> paths_kept;
 };

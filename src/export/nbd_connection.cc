@@ -13,13 +13,12 @@
 #include "export/nbd_server.h"
 
 namespace braidway::exports {
-NbdConnection::NbdConnection(NbdServer& server, const wire::NbdExportDirectory& directory,
-                             OwnedFd fd, NbdClient client)
-    : server_(server),
-      directory_(directory),
-      loop_(server.loop()),
-      client_(std::move(client)),
-      fd_(std::move(fd)) {
+NbdConnection::NbdConnection(NbdServer& server, const NbdAddressBook& book, OwnedFd fd,
+                             NbdClient client)
+    : server_(server), book_(book), loop_(server.loop()), client_(std::move(client)) {
+    auto socket = std::make_unique<loop::SocketStream>(loop_, fd.release());
+    socket_ = socket.get();
+    stream_ = std::move(socket);
     receive_.owner = send_.owner = watch_.owner = timer_.owner = gate_waiter_.owner = this;
     receive_.done = [](loop::Operation& operation, int32_t result) {
         static_cast<NbdConnection*>(operation.owner)->received(result);
@@ -39,7 +38,7 @@ NbdConnection::NbdConnection(NbdServer& server, const wire::NbdExportDirectory& 
 }
 
 NbdConnection::~NbdConnection() {
-    CHECK(state_ == State::closed && in_flight_ == 0 && !file_.valid(),
+    CHECK(state_ == State::closed && in_flight_ == 0 && stream_ == nullptr,
           "a connection goes after its last operation");
 }
 
@@ -48,8 +47,7 @@ void NbdConnection::start() {
                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) return abort("no memory for the connection");
     staging_ = static_cast<std::byte*>(memory);
-    file_ = loop_.add_file(fd_.get());
-    handshake_.emplace(directory_);
+    handshake_.emplace(book_);
     handshake_->greet(preamble_);
     set_deadline(handshake_deadline_, loop_.now() + server_.options().handshake_timeout);
     flush();
@@ -61,6 +59,7 @@ void NbdConnection::start() {
 void NbdConnection::advance_handshake() {
     using Phase = wire::NbdHandshake::Phase;
     if (!preamble_.empty()) return;
+    if (handshake_->phase() == Phase::start_tls) return start_tls();
     staged_begin_ += handshake_->feed(staged(), preamble_);
     if (handshake_->options_answered() != options_seen_) {
         options_seen_ = handshake_->options_answered();
@@ -76,6 +75,26 @@ void NbdConnection::advance_handshake() {
         flush();
         if (preamble_.empty()) receive_more();
     }
+}
+
+/// The client has our agreement: what it sends from now on is TLS.
+void NbdConnection::start_tls() {
+    // Whoever can put bytes into the connection would otherwise speak in the client's name.
+    if (staged_bytes() > 0) return fault("unencrypted bytes behind STARTTLS");
+    std::shared_ptr<const tls::TlsContext> context = book_.tls_context();
+    if (context == nullptr) return abort("TLS is no longer offered here");
+    auto secure = std::make_unique<tls::TlsStream>(loop_, std::move(stream_), std::move(context));
+    tls_ = secure.get();
+    stream_ = std::move(secure);
+    tls_->handshake(receive_);
+}
+
+/// The TLS handshake has ended well; the one of NBD goes on.
+void NbdConnection::secured() {
+    client_.security = tls_->description();
+    handshake_->tls_started();
+    set_deadline(handshake_deadline_, loop_.now() + server_.options().handshake_timeout);
+    receive_more();
 }
 
 void NbdConnection::enter_transmission() {
@@ -127,6 +146,7 @@ void NbdConnection::fault(std::string_view reason) {
 /// The socket is no longer usable.
 void NbdConnection::lose(int code) {
     if (state_ == State::closed) return;
+    if (tls_ != nullptr && !tls_->problem().empty()) return fault(tls_->problem());
     if (state_ < State::draining)
         reason_ = code == ECONNRESET || code == EPIPE ? "the client is gone" : "the socket failed";
     close();
@@ -138,7 +158,7 @@ void NbdConnection::stop_reading() {
     if (receive_.idle()) {
         if (current_ != nullptr) release(*std::exchange(current_, nullptr));
     } else {
-        loop_.cancel(receive_);  // The half-read payload is dropped when it has ended.
+        stream_->cancel(receive_);  // The half-read payload is dropped when it has ended.
     }
 }
 
@@ -154,8 +174,8 @@ void NbdConnection::check_drained() {
 /// off.
 void NbdConnection::linger() {
     int unread = 0;
-    ::shutdown(fd_.get(), SHUT_WR);
-    const bool silent = ::ioctl(fd_.get(), FIONREAD, &unread) == 0 && unread == 0;
+    stream_->end_sending();
+    const bool silent = ::ioctl(stream_->fd(), FIONREAD, &unread) == 0 && unread == 0;
     if (end_seen_ || (silent && !linger_wanted_)) return close();
     state_ = State::lingering;
     staged_begin_ = staged_end_ = 0;
@@ -170,9 +190,10 @@ void NbdConnection::close() {
     stop_waiting();
     wait_ = Wait::none;
     loop_.disarm(timer_);
-    ::shutdown(fd_.get(), SHUT_RDWR);
-    for (loop::Operation* operation : {&receive_, &send_, &watch_})
-        if (!operation->idle()) loop_.cancel(*operation);
+    stream_->shut_down();
+    stream_->cancel(receive_);
+    stream_->cancel(send_);
+    if (!watch_.idle()) loop_.cancel(watch_);
     server_.observer().client_left(client_, reason_, is_fault_);
     settle();
 }
@@ -182,9 +203,9 @@ void NbdConnection::settle() {
     if (retired_ || !receive_.idle() || !send_.idle() || !watch_.idle()) return;
     if (current_ != nullptr) release(*std::exchange(current_, nullptr));
     drop_replies();
-    if (file_.valid()) loop_.remove_file(file_);
-    file_ = {};
-    fd_.reset();
+    tls_ = nullptr;
+    socket_ = nullptr;
+    stream_.reset();
     if (staging_ != nullptr) ::munmap(staging_, limits::nbd_receive_bytes);
     staging_ = nullptr;
     if (in_flight_ > 0) return;
@@ -201,7 +222,7 @@ void NbdConnection::drop_replies() {
 void NbdConnection::watch() {
     if (!watch_.idle() || state_ == State::closed) return;
     const int events = end_seen_ || state_ != State::transmission ? 0 : POLLRDHUP;
-    loop_.poll(watch_, file_, events);
+    loop_.poll(watch_, socket_->file(), events);
 }
 
 void NbdConnection::watched(int32_t events) {

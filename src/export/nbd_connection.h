@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -13,13 +14,15 @@
 #include "export/nbd_export.h"
 #include "export/nbd_observer.h"
 #include "export/owned_fd.h"
-#include "loop/loop.h"
+#include "loop/stream.h"
+#include "tls/tls_stream.h"
 #include "wire/nbd_handshake.h"
 #include "wire/nbd_reply.h"
 #include "wire/nbd_request.h"
 
 namespace braidway::exports {
 
+class NbdAddressBook;
 class NbdServer;
 struct NbdFlushTag;
 
@@ -31,6 +34,8 @@ struct NbdFlushTag;
 /// cannot be had, the client is not read, only watched for hang-up.
 /// Writing: replies collect until the end of the loop's turn and go out in one send.
 ///
+/// A client may ask for TLS: then all of this goes through an encrypted stream.
+///
 /// A client may vanish at any moment: requests run to their end, replies are dropped, and the
 /// connection retires when the last is done.
 ///
@@ -39,8 +44,7 @@ class NbdConnection final : public block::CompletionStage,
                             public ListNode<NbdWaitTag>,
                             public ListNode<NbdFlushTag> {
   public:
-    NbdConnection(NbdServer& server, const wire::NbdExportDirectory& directory, OwnedFd fd,
-                  NbdClient client);
+    NbdConnection(NbdServer& server, const NbdAddressBook& book, OwnedFd fd, NbdClient client);
     ~NbdConnection();
     NbdConnection(const NbdConnection&) = delete;
     NbdConnection& operator=(const NbdConnection&) = delete;
@@ -61,7 +65,7 @@ class NbdConnection final : public block::CompletionStage,
     void completed(block::Request& request) override;
 
     const NbdClient& client() const { return client_; }
-    const wire::NbdExportDirectory& directory() const { return directory_; }
+    const NbdAddressBook& book() const { return book_; }
     /// Null during the handshake.
     const NbdExport* served_export() const { return export_; }
     uint32_t in_flight() const { return in_flight_; }
@@ -86,6 +90,8 @@ class NbdConnection final : public block::CompletionStage,
 
     // --- nbd_connection.cc: life ---
     void advance_handshake();
+    void start_tls();
+    void secured();
     void enter_transmission();
     void leave(std::string_view reason, bool fault);
     void lose(int code);
@@ -138,11 +144,12 @@ class NbdConnection final : public block::CompletionStage,
     static constexpr unsigned send_iovecs_max = 256;
 
     NbdServer& server_;
-    const wire::NbdExportDirectory& directory_;
+    const NbdAddressBook& book_;
     loop::Loop& loop_;
     NbdClient client_;
-    OwnedFd fd_;
-    loop::File file_;
+    loop::SocketStream* socket_;            ///< stream_, or what it rests on.
+    std::unique_ptr<loop::Stream> stream_;  ///< Null once the loop has let go of it.
+    tls::TlsStream* tls_ = nullptr;         ///< stream_, when it is encrypted.
     State state_ = State::handshake;
     bool end_seen_ = false;  ///< The client has closed its side.
     bool retired_ = false;

@@ -36,6 +36,8 @@ Result<void> NbdExport::complete(NbdExportOptions& options, size_t pool_bytes) {
     options.maximum_payload -= options.maximum_payload % options.minimum_block;
     if (options.requests_max == 0 || options.requests_max > limits::volume_requests_max)
         return bad(fmt::format("requests: expected 1 to {}", limits::volume_requests_max));
+    if (options.tls != wire::NbdTls::off && options.tls_context == nullptr)
+        return bad("tls needs tls_certificates or tls_psk");
     // A buffer is a power of two.
     options.bytes_max =
         std::max<uint64_t>(options.bytes_max, std::bit_ceil(options.maximum_payload));

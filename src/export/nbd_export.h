@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "base/error.h"
@@ -13,6 +14,8 @@
 #include "base/slot_pool.h"
 #include "block/block_device.h"
 #include "block/gate.h"
+#include "tls/tls_context.h"
+#include "wire/nbd_handshake.h"
 #include "wire/nbd_reply.h"
 #include "wire/nbd_request.h"
 
@@ -33,7 +36,9 @@ struct NbdExportOptions {
     /// The device keeps MULTI_CONN's promise: a flush covers what every connection was answered.
     bool multi_conn = false;
     bool extended_headers = true;
-    uint32_t minimum_block = 0;  ///< 0 = the device's block size.
+    wire::NbdTls tls = wire::NbdTls::off;  ///< The same for all exports of an address.
+    std::shared_ptr<const tls::TlsContext> tls_context{};  ///< Null only where `tls` is off.
+    uint32_t minimum_block = 0;                            ///< 0 = the device's block size.
     uint32_t maximum_payload = limits::payload_bytes_max;
     uint32_t requests_max = limits::volume_requests_default;
     uint64_t bytes_max = limits::volume_bytes_default;
@@ -76,6 +81,10 @@ class NbdExport {
 
     uint32_t id() const { return id_; }
     const NbdExportOptions& options() const { return options_; }
+    /// Renewed certificates, for connections that come from now on.
+    void renew_tls(std::shared_ptr<const tls::TlsContext> context) {
+        options_.tls_context = std::move(context);
+    }
     /// What clients are told from now on: the device may have grown.
     wire::NbdExportInfo info() const;
 

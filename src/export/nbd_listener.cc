@@ -64,6 +64,22 @@ bool NbdAddressBook::extended_headers() const {
                        [](const NbdExport* served) { return served->options().extended_headers; });
 }
 
+const NbdExport* NbdAddressBook::strictest() const {
+    const auto found = std::ranges::max_element(
+        exports, {}, [](const NbdExport* served) { return served->options().tls; });
+    return found == exports.end() ? nullptr : *found;
+}
+
+wire::NbdTls NbdAddressBook::tls() const {
+    const NbdExport* served = strictest();
+    return served == nullptr ? wire::NbdTls::off : served->options().tls;
+}
+
+std::shared_ptr<const tls::TlsContext> NbdAddressBook::tls_context() const {
+    const NbdExport* served = strictest();
+    return served == nullptr ? nullptr : served->options().tls_context;
+}
+
 bool NbdAddressBook::gone() const {
     return closing && std::all_of(listeners.begin(), listeners.end(),
                                   [](const auto& each) { return each->gone(); });

@@ -58,6 +58,10 @@ class NbdAddressBook final : public wire::NbdExportDirectory {
     wire::NbdExportInfo describe(size_t index) const override { return exports[index]->info(); }
     /// Only where every export here has them: they are negotiated before an export is chosen.
     bool extended_headers() const override;
+    /// The strictest word of any export here: it counts before an export is chosen.
+    wire::NbdTls tls() const override;
+    /// With the certificates that tls() is about; null where it is off.
+    std::shared_ptr<const tls::TlsContext> tls_context() const;
 
     const std::string& text() const { return text_; }
     /// The address is closed: where no export is left, at the end of the turn.
@@ -69,6 +73,8 @@ class NbdAddressBook final : public wire::NbdExportDirectory {
     std::vector<std::unique_ptr<NbdListener>> listeners;
 
   private:
+    const NbdExport* strictest() const;
+
     std::string text_;
 };
 

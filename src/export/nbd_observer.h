@@ -14,6 +14,7 @@ struct NbdClient {
     std::string peer;         ///< "127.0.0.1:40000", "unix pid 4711".
     std::string address;      ///< Where it came in: "tcp:127.0.0.1:10809".
     std::string export_name;  ///< Empty during the handshake.
+    std::string security;     ///< "TLSv1.3, TLS_AES_256_GCM_SHA384"; empty without TLS.
 };
 
 /// Hears of the events that belong in a log. Texts are valid during the call only; those that come

@@ -169,7 +169,7 @@ void NbdConnection::flush() {
         } else {
             moved_at_ = loop_.now();
             set_deadline(send_deadline_, moved_at_ + server_.options().send_timeout);
-            loop_.send(send_, file_, send_iov_, pieces);
+            stream_->send(send_, send_iov_, pieces);
         }
     }
     if (state_ == State::transmission) receive_more();

@@ -68,13 +68,15 @@ void NbdConnection::receive_more() {
         receive_iov_[pieces++] = {target + filled, direct_bytes_};
     }
     receive_iov_[pieces++] = {staging_ + staged_end_, room};
-    loop_.receive(receive_, file_, receive_iov_, pieces);
+    stream_->receive(receive_, receive_iov_, pieces);
 }
 
 void NbdConnection::received(int32_t result) {
     if (state_ == State::closed) return settle();
     if (state_ == State::draining) return check_drained();
     if (result < 0) return lose(-result);
+    if (state_ == State::handshake && handshake_->phase() == wire::NbdHandshake::Phase::start_tls)
+        return secured();
     if (state_ == State::lingering) {
         discarded_ += static_cast<size_t>(result);
         staged_begin_ = staged_end_ = 0;

@@ -118,7 +118,7 @@ void NbdServer::close_empty_books() {
         book->closing = true;
         for (const auto& listener : book->listeners) listener->stop();
         for (const auto& [id, connection] : connections_)
-            if (&connection->directory() == book.get() && connection->served_export() == nullptr)
+            if (&connection->book() == book.get() && connection->served_export() == nullptr)
                 connection->abort("the address is closed");
     }
 }
@@ -148,6 +148,11 @@ std::vector<std::string> NbdServer::addresses_of(std::string_view name) const {
                 for (const auto& listener : book->listeners)
                     addresses.push_back(listener->address());
     return addresses;
+}
+
+void NbdServer::renew_tls(std::string_view name, std::shared_ptr<const tls::TlsContext> context) {
+    for (const auto& each : exports_)
+        if (each->options().name == name && !each->removed) each->renew_tls(context);
 }
 
 const NbdExport* NbdServer::find_export(std::string_view name) const {

@@ -63,11 +63,14 @@ class NbdServer {
     /// still run to their end.
     void abort_connections(std::string_view reason);
 
-    /// Whether add_export() can share this address.
+    /// Certificates or keys of an export that were read anew, for connections that come from now
+    /// on. Nothing when there is no such export.
+    void renew_tls(std::string_view name, std::shared_ptr<const tls::TlsContext> context);
     /// For connections that come from now on.
     void set_connections_max(uint32_t connections_max) {
         options_.connections_max = connections_max;
     }
+    /// Whether add_export() can share this address.
     bool serves(const std::string& address_text) const;
     /// Where an export can be reached, as clients write it.
     std::vector<std::string> addresses_of(std::string_view name) const;

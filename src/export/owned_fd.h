@@ -25,6 +25,8 @@ class OwnedFd {
 
     int get() const { return fd_; }
     bool valid() const { return fd_ >= 0; }
+    /// Gives the descriptor to a new owner.
+    int release() { return std::exchange(fd_, -1); }
     void reset() {
         if (fd_ >= 0) ::close(fd_);
         fd_ = -1;

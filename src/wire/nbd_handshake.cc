@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/bytes.h"
+#include "base/check.h"
 
 namespace braidway::wire {
 
@@ -76,7 +77,7 @@ void NbdHandshake::greet(std::vector<std::byte>& out) const {
 
 size_t NbdHandshake::feed(std::span<const std::byte> bytes, std::vector<std::byte>& out) {
     size_t taken = 0;
-    while (phase_ < Phase::transmission && out.size() < output_bytes_soft_max) {
+    while (phase_ < Phase::start_tls && out.size() < output_bytes_soft_max) {
         const size_t wanted = phase_ == Phase::client_flags ? client_flags_bytes
                               : in_option_                  ? option_length_
                                                             : option_header_bytes;
@@ -90,7 +91,17 @@ size_t NbdHandshake::feed(std::span<const std::byte> bytes, std::vector<std::byt
     return taken;
 }
 
-/// Handles a complete piece; false when the phase has become final.
+void NbdHandshake::tls_started() {
+    CHECK(phase_ == Phase::start_tls, "TLS is started when a client has asked for it");
+    phase_ = Phase::options;
+    encrypted_ = true;
+    // Said without encryption, perhaps by somebody else (CVE-2021-3716 of nbdkit).
+    structured_ = extended_ = false;
+    context_name_.reset();
+    session_ = {};
+}
+
+/// Handles a complete piece; false when no more is taken in this phase.
 bool NbdHandshake::step(std::vector<std::byte>& out) {
     if (phase_ == Phase::client_flags)
         take_client_flags();
@@ -98,7 +109,7 @@ bool NbdHandshake::step(std::vector<std::byte>& out) {
         in_option_ = take_option_header(out);
     else
         take_option(out);
-    return phase_ < Phase::transmission;
+    return phase_ < Phase::start_tls;
 }
 
 void NbdHandshake::take_client_flags() {
@@ -135,6 +146,7 @@ void NbdHandshake::take_option(std::vector<std::byte>& out) {
     pending_.clear();
     in_option_ = false;
     ++options_answered_;
+    if (needs_tls_first(out)) return;
     switch (option_) {
         case opt_export_name:
             return answer_export_name(data, out);
@@ -144,8 +156,7 @@ void NbdHandshake::take_option(std::vector<std::byte>& out) {
         case opt_list:
             return answer_list(data, out);
         case opt_starttls:
-            if (!data.empty()) return reply(out, rep_err_invalid, "STARTTLS takes no data");
-            return reply(out, rep_err_policy, "TLS is not offered here");
+            return answer_start_tls(data, out);
         case opt_info:
         case opt_go:
             return answer_info(data, out);
@@ -159,6 +170,26 @@ void NbdHandshake::take_option(std::vector<std::byte>& out) {
         default:
             return reply(out, rep_err_unsup, "this option is not known");
     }
+}
+
+/// Whether the option was refused because encryption has to come before it.
+bool NbdHandshake::needs_tls_first(std::vector<std::byte>& out) {
+    if (encrypted_ || directory_.tls() != NbdTls::required) return false;
+    if (option_ == opt_starttls || option_ == opt_abort) return false;
+    if (option_ == opt_export_name)  // It has no answer for this.
+        close("EXPORT_NAME without TLS, which is required here");
+    else
+        reply(out, rep_err_tls_reqd, "this server requires TLS");
+    return true;
+}
+
+void NbdHandshake::answer_start_tls(std::span<const std::byte> data, std::vector<std::byte>& out) {
+    if (!data.empty()) return reply(out, rep_err_invalid, "STARTTLS takes no data");
+    if (encrypted_) return reply(out, rep_err_invalid, "TLS is on already");
+    if (directory_.tls() == NbdTls::off)
+        return reply(out, rep_err_policy, "TLS is not offered here");
+    reply(out, rep_ack);
+    phase_ = Phase::start_tls;
 }
 
 void NbdHandshake::answer_export_name(std::span<const std::byte> data,

@@ -14,6 +14,13 @@
 
 namespace braidway::wire {
 
+/// What the clients of an address may do about encryption.
+enum class NbdTls : uint8_t {
+    off,       ///< STARTTLS is refused.
+    allowed,   ///< As the client likes.
+    required,  ///< Nothing is said and no export is entered before STARTTLS.
+};
+
 /// The exports that a client of one address may see. Asked during handshakes only.
 class NbdExportDirectory {
   public:
@@ -22,6 +29,7 @@ class NbdExportDirectory {
     virtual NbdExportInfo describe(size_t index) const = 0;
     /// Whether extended headers are offered here.
     virtual bool extended_headers() const = 0;
+    virtual NbdTls tls() const { return NbdTls::off; }
 
   protected:
     ~NbdExportDirectory() = default;
@@ -42,6 +50,8 @@ class NbdHandshake {
     enum class Phase : uint8_t {
         client_flags,  ///< Waits for the client's flags.
         options,       ///< Waits for the next option, or the rest of one.
+        start_tls,     ///< The output is sent, then TLS started, then tls_started() called. Bytes
+                       ///< not taken were sent unencrypted, by whomever: they end the connection.
         transmission,  ///< Agreed: session() is valid; bytes not taken are requests.
         closed,        ///< Over: see close_reason().
     };
@@ -57,7 +67,11 @@ class NbdHandshake {
     /// the phase is final, or `out` has to be sent (and cleared) first.
     size_t feed(std::span<const std::byte> bytes, std::vector<std::byte>& out);
 
+    /// The connection is encrypted from here on; what was agreed on before is forgotten.
+    void tls_started();
+
     Phase phase() const { return phase_; }
+    bool encrypted() const { return encrypted_; }
     const NbdSession& session() const { return session_; }
     /// Why it ended; empty when the client asked for it (ABORT).
     std::string_view close_reason() const { return close_reason_; }
@@ -72,6 +86,8 @@ class NbdHandshake {
     void take_client_flags();
     bool take_option_header(std::vector<std::byte>& out);
     void take_option(std::vector<std::byte>& out);
+    bool needs_tls_first(std::vector<std::byte>& out);
+    void answer_start_tls(std::span<const std::byte> data, std::vector<std::byte>& out);
     void answer_export_name(std::span<const std::byte> data, std::vector<std::byte>& out);
     void answer_list(std::span<const std::byte> data, std::vector<std::byte>& out);
     void answer_info(std::span<const std::byte> data, std::vector<std::byte>& out);
@@ -90,6 +106,7 @@ class NbdHandshake {
     const NbdExportDirectory& directory_;
     Phase phase_ = Phase::client_flags;
     bool no_zeroes_ = false;
+    bool encrypted_ = false;
     bool structured_ = false;
     bool extended_ = false;
     /// base:allocation was selected for the export of this name; nothing when it was not.

@@ -138,6 +138,9 @@ TEST(ConfigDiff, ExportsDistinguishAddressesFromOptions) {
     ASSERT_EQ(described.exports_changed.size(), 1u);
     EXPECT_FALSE(described.exports_changed[0].addresses);
     EXPECT_TRUE(described.exports_changed[0].options);
+    const ConfigDiff encrypted = diff(base, base + "tls_psk = \"/keys\"\n");
+    ASSERT_EQ(encrypted.exports_changed.size(), 1u);
+    EXPECT_TRUE(encrypted.exports_changed[0].options);
 }
 
 TEST(ConfigDiff, AnExportOfAnotherMapIsReplaced) {

@@ -167,6 +167,9 @@ description = "the database"
 minimum_block = 4096
 maximum_payload = "1M"
 extended_headers = false
+tls = "allowed"
+tls_certificates = "pki"
+tls_verify_peer = true
 )");
     EXPECT_EQ(config.api.socket, "/etc/run/api.sock");
     EXPECT_EQ(config.api.mode, 0660u);
@@ -189,6 +192,9 @@ extended_headers = false
     EXPECT_EQ(config.exports[0].minimum_block, 4096u);
     EXPECT_EQ(config.exports[0].maximum_payload, 1u << 20);
     EXPECT_FALSE(config.exports[0].extended_headers);
+    EXPECT_EQ(config.exports[0].tls, wire::NbdTls::allowed);
+    EXPECT_EQ(config.exports[0].tls_files,
+              (tls::TlsServerConfig{.certificates = "/etc/pki", .verify_peer = true}));
 }
 
 TEST(Config, TheNearestOfPathMapAndDefaultsCounts) {
@@ -279,7 +285,8 @@ const BadFile bad_files[] = {
     {"UnknownKeyFarFromAll",
      export_file + "banana = 1\n",
      {"/etc/b.toml:8: export.db.banana: unknown key; expected one of description, "
-      "extended_headers, map, maximum_payload, minimum_block, nbd, read_only"}},
+      "extended_headers, map, maximum_payload, minimum_block, nbd, read_only, tls, "
+      "tls_certificates, tls_psk, tls_verify_peer"}},
     {"QuiesceTimeAndFenceTimeoutExcludeEachOther",
      map_file("groups = [{ paths = [\"a1\"] }]\nquiesce_time = \"5 s\"\nfence_timeout = \"5 s\""),
      {"/etc/b.toml:6: map.db.fence_timeout: has no effect beside quiesce_time; leave one of them "
@@ -455,6 +462,28 @@ const BadFile bad_files[] = {
     {"ExportMinimumBlock",
      export_file + "minimum_block = \"128K\"\n",
      {"/etc/b.toml:8: export.db.minimum_block: '128K' is out of range; expected 1B to 64K"}},
+    {"TlsUnknown",
+     export_file + "tls = \"yes\"\n",
+     {"/etc/b.toml:8: export.db.tls: 'yes' is unknown; expected one of \"off\", \"allowed\", "
+      "\"required\""}},
+    {"TlsWithoutFiles",
+     export_file + "tls = \"required\"\n",
+     {"/etc/b.toml:8: export.db.tls: needs tls_certificates = \"FOLDER\" or tls_psk = \"FILE\""}},
+    {"TlsWithBothSortsOfFiles",
+     export_file + "tls_certificates = \"/pki\"\ntls_psk = \"/keys\"\n",
+     {"/etc/b.toml:9: export.db.tls_psk: excludes tls_certificates; leave one of them out"}},
+    {"TlsVerifyPeerWithKeys",
+     export_file + "tls_psk = \"/keys\"\ntls_verify_peer = true\n",
+     {"/etc/b.toml:9: export.db.tls_verify_peer: is for tls_certificates; a client without a key "
+      "of tls_psk is refused in any case"}},
+    {"TlsFolderEmpty",
+     export_file + "tls_certificates = \"\"\n",
+     {"/etc/b.toml:8: export.db.tls_certificates: expected a name"}},
+    {"TlsDiffersAtOneAddress",
+     export_file + "[export.x]\nmap = \"db\"\nnbd = [\"/run/db.sock\"]\ntls_psk = \"/keys\"\n",
+     {"/etc/b.toml:9: export.x.nbd: 'unix:/run/db.sock' is also of export 'db', whose tls keys "
+      "differ; TLS begins before an export is chosen: write the same keys in both, or use two "
+      "addresses"}},
     {"ApiMode",
      export_file + "[api]\nmode = \"644x\"\n",
      {"/etc/b.toml:9: api.mode: '644x': expected \"0600\", \"0660\" or \"0666\""}},
@@ -469,6 +498,23 @@ const BadFile bad_files[] = {
 
 INSTANTIATE_TEST_SUITE_P(Files, BadConfig, testing::ValuesIn(bad_files),
                          [](const auto& each) { return each.param.name; });
+
+TEST(Config, TlsIsRequiredWhereItsFilesAreNamed) {
+    const auto mode = [](const std::string& keys) {
+        return good(export_file + keys).exports[0].tls;
+    };
+    EXPECT_EQ(mode(""), wire::NbdTls::off);
+    EXPECT_EQ(mode("tls_psk = \"/keys\"\n"), wire::NbdTls::required);
+    EXPECT_EQ(mode("tls_certificates = \"/pki\"\n"), wire::NbdTls::required);
+    EXPECT_EQ(mode("tls_certificates = \"/pki\"\ntls = \"off\"\n"), wire::NbdTls::off);
+}
+
+TEST(Config, ExportsOfOneAddressMayHaveTheSameTlsKeys) {
+    const std::string keys = "tls_psk = \"/keys\"\n";
+    const Config config = good(export_file + keys + "[export.x]\nmap = \"db\"\n" +
+                               "nbd = [\"/run/db.sock\"]\n" + keys);
+    EXPECT_EQ(config.exports[1].tls, wire::NbdTls::required);
+}
 
 TEST(Config, SeveralExportsMayShareAnAddress) {
     const Config config =
