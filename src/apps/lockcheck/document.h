@@ -28,6 +28,7 @@ struct Frame {
     std::string file;                ///< Source file; "" without debug information.
     unsigned line = 0;
     bool library = false;  ///< Of the C or C++ library: never the place of a finding.
+    bool wrapper = false;  ///< Takes the lock for its caller, who is the place of the finding.
     bool inlined = false;  ///< Was built into the frame that follows it.
 };
 

@@ -76,7 +76,10 @@ void add_stack(std::string& out, const Stack& stack, const Colours& colours) {
         const Frame& frame = stack[at];
         out += fmt::format("        {}{}{}{}{}\n", frame.library ? colours.dim : "",
                            full_place(frame), frame.inlined ? " [inlined]" : "",
-                           frame.library ? " [library]" : "", frame.library ? colours.end : "");
+                           frame.library   ? " [library]"
+                           : frame.wrapper ? " [wrapper]"
+                                           : "",
+                           frame.library ? colours.end : "");
     }
     if (count > frames_shown_max)
         out += fmt::format("        ... and {} more\n", count - frames_shown_max);

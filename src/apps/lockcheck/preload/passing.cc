@@ -405,6 +405,29 @@ Passing passing_of(const FunctionCode& function, uintptr_t call_end, uint8_t par
     return Pass(function, call_end, parameter).run();
 }
 
+CallsMade calls_made(const FunctionCode& function) {
+    CallsMade calls;
+    if (function.begin == 0 || function.end - function.begin > function_bytes_max) return calls;
+    std::span<const unsigned char> code(reinterpret_cast<const unsigned char*>(function.begin),
+                                        function.end - function.begin);
+    while (!code.empty()) {
+        Instruction instruction;
+        if (!read_instruction(code, instruction)) return calls;
+        code = code.subspan(instruction.length);
+        const uintptr_t target = target_of(instruction);
+        const bool leaves = instruction.effect == Effect::jumps && target != 0 &&
+                            (target < function.begin || target >= function.end);
+        if (instruction.effect != Effect::calls && !leaves) continue;
+        ++calls.all;
+        if (is_of_this_library(target)) ++calls.to_us;
+        // Past a stub it is another address than the instruction's.
+        else if (instruction.slot == 0 && target == instruction.target)
+            ++calls.near;
+    }
+    calls.known = true;
+    return calls;
+}
+
 size_t tail_calls(uintptr_t begin, uintptr_t next, TailCall* found, size_t found_max) {
     const FunctionCode function = function_at(begin);
     if (found_max == 0 || function.begin == 0 || function.begin != begin ||
