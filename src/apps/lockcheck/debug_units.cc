@@ -272,6 +272,9 @@ std::vector<CodeScope> DebugUnits::scopes(uint64_t address) {
         int number = 0;
         dwarf_lineno(line, &number);
         scope.line = static_cast<unsigned>(std::max(number, 0));
+        int column = 0;
+        dwarf_linecol(line, &column);
+        scope.column = static_cast<unsigned>(std::max(column, 0));
         const char* const file = dwarf_linesrc(line, nullptr, nullptr);
         scope.file = file == nullptr ? "" : file;
     }
@@ -287,6 +290,7 @@ std::vector<CodeScope> DebugUnits::scopes(uint64_t address) {
         found.push_back(scope);
         const size_t file = entry_number(die, DW_AT_call_file).value_or(0);
         scope.line = static_cast<unsigned>(entry_number(die, DW_AT_call_line).value_or(0));
+        scope.column = static_cast<unsigned>(entry_number(die, DW_AT_call_column).value_or(0));
         const char* const name =
             file < files_count ? dwarf_filesrc(files, file, nullptr, nullptr) : nullptr;
         scope.file = name == nullptr ? "" : name;

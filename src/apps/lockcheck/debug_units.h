@@ -49,6 +49,7 @@ struct CodeScope {
     bool inlined = false;
     std::string file;  ///< Where in this function the call is. As the unit spells it.
     unsigned line = 0;
+    unsigned column = 0;
 };
 
 /// A variable with static storage.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apps/lockcheck/lock_types.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "apps/lockcheck/lock_members.h"
@@ -87,6 +89,45 @@ std::string LockTypes::type_by_stack(const LockOrigin& origin) {
         if (found.verdict == Evidence::Verdict::unknown) return "";
     }
     return "";
+}
+
+std::string LockTypes::calls_of(const LockOrigin& origin) {
+    if (!origin.initialised || origin.lock_bytes == 0 || origin.made.empty()) return "";
+    const bool on_stack = origin.place == "stack";
+    if (on_stack ? origin.module.empty()
+                 : origin.block_bytes <= origin.lock_bytes ||
+                       origin.block_bytes % origin.lock_bytes != 0 ||
+                       origin.offset_bytes % origin.lock_bytes != 0)
+        return "";
+    // Elements of one array are of one block or frame, and at multiples of their size from another.
+    std::string calls =
+        fmt::format("{} {}+{:x} {} {} {}", origin.place, origin.module,
+                    on_stack ? origin.address : 0, origin.block_bytes, origin.lock_bytes,
+                    on_stack ? origin.offset_bytes % origin.lock_bytes : 0);
+    for (const Frame& frame : origin.made) {
+        const std::string call = call_in_source(frame);
+        if (call.empty()) return "";
+        calls += call;
+    }
+    return calls;
+}
+
+std::string LockTypes::call_in_source(const Frame& frame) {
+    if (frame.module.empty() || !frame.offset) return "";
+    std::string call = fmt::format("\n{}", frame.module);
+    Module& from = module(frame.module);
+    const uint64_t address = from.elf.opened() ? from.elf.address_of(*frame.offset) - 1 : 0;
+    const std::vector<CodeScope> scopes =
+        from.elf.opened() ? from.units.scopes(address) : std::vector<CodeScope>();
+    if (from.units.gave_up()) return "";
+    // Two calls in one line have several columns, where they are told.
+    if (scopes.empty() || scopes.front().column == 0)
+        return call + fmt::format(" {:x}", *frame.offset);
+    Dwarf_Die function = scopes.back().die;
+    call += fmt::format(" {:x}", dwarf_dieoffset(&function));
+    for (const CodeScope& scope : scopes)
+        call += fmt::format(" {}:{}:{}", scope.file, scope.line, scope.column);
+    return call;
 }
 
 }  // namespace braidway::lockcheck

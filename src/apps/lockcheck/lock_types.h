@@ -44,6 +44,11 @@ class LockTypes {
     /// where that or the type is not known for sure.
     std::string type_of(const LockOrigin& origin);
 
+    /// The calls, from the program's source, that initialised a lock which may be an element of an
+    /// array of locks and nothing else: where the compiler unrolls a loop, these have several
+    /// places in the code, and one here. "" for other locks, and where it is not known.
+    std::string calls_of(const LockOrigin& origin);
+
   private:
     struct Module {
         explicit Module(const std::string& path, Instant deadline)
@@ -55,6 +60,7 @@ class LockTypes {
     std::string type_of_static(const LockOrigin& origin);
     std::string type_on_stack(const LockOrigin& origin);
     std::string type_by_stack(const LockOrigin& origin);
+    std::string call_in_source(const Frame& frame);
 
     Instant deadline_;
     std::map<std::string, std::unique_ptr<Module>> modules_;

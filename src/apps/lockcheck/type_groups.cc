@@ -122,7 +122,9 @@ int run_types() {
     if (!origins) return no_answer;
     LockTypes types(monotonic_now() + looking_time_max);
     const std::string answer =
-        type_groups(*origins, [&types](const LockOrigin& origin) { return types.type_of(origin); });
+        type_groups(*origins, [&](const LockOrigin& origin) { return types.type_of(origin); }) +
+        "=\n" +
+        type_groups(*origins, [&](const LockOrigin& origin) { return types.calls_of(origin); });
     return write_all(STDOUT_FILENO, "answer", answer) ? 0 : no_answer;
 }
 

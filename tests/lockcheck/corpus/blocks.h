@@ -137,11 +137,16 @@ void optional_made_again() {
 }
 
 // --- the same ones in every turn ---
+/// Apart, or the compiler warns of what is kept of a frame.
+template <class Object>
+APART void keep(Object*& kept, Object* object) {
+    kept = object;
+}
 template <class Lock>
 void use_both_ways() {
     static Lock* both;
     Lock array[2] = {};
-    both = array;
+    keep(both, array);
     if (forced)
         RUN(in_turn, [] { nest(both[0], both[1]); }, [] { nest(both[1], both[0]); });
     else
@@ -160,8 +165,8 @@ void of_one_turn() {
     static std::mutex *one, *other;
     for (int turn = 0; turn < 2; ++turn) {
         std::mutex both[2];
-        one = &both[0];
-        other = &both[1];
+        keep(one, &both[0]);
+        keep(other, &both[1]);
         if (turn == 1) RUN(in_threads, [] { nest(*one, *other); }, [] { nest(*other, *one); });
     }
 }
@@ -324,6 +329,56 @@ void locks_that_are_copied() {
     use_inner_and_outer<Copied>();
 }
 
+// --- arrays of locks and nothing else, whose loop is unrolled ---
+struct Bare {
+    pthread_mutex_t mutex;
+    void lock() { ::lock(&mutex); }
+    void unlock() { ::unlock(&mutex); }
+};
+Bare *bare, *next_bare;
+APART Bare* new_array() {
+    auto* const array = static_cast<Bare*>(malloc(2 * sizeof(Bare)));
+    for (int i = 0; i < 2; ++i) pthread_mutex_init(&array[i].mutex, nullptr);
+    return array;
+}
+/// As an order by address or by what is in it would give it, of two arrays.
+void unrolled_array() {
+    bare = new_array();
+    next_bare = new_array();
+    RUN(in_threads, [] { nest(bare[0], bare[1]); }, [] { nest(next_bare[1], next_bare[0]); });
+}
+APART void own_array(int first) {
+    Bare array[2];
+    for (int i = 0; i < 2; ++i) pthread_mutex_init(&array[i].mutex, nullptr);
+    nest(array[first], array[1 - first]);
+}
+void unrolled_array_in_a_frame() {
+    RUN(in_turn, [] { own_array(0); }, [] { own_array(1); });
+}
+void unrolled_array_both_ways() {
+    bare = new_array();
+    RUN(in_threads, [] { nest(bare[0], bare[1]); }, [] { nest(bare[1], bare[0]); });
+}
+/// Two members, initialised in one line.
+struct Doors {
+    Bare in, out;
+};
+APART Doors* new_doors() {
+    auto* const doors = static_cast<Doors*>(malloc(sizeof(Doors)));
+    // clang-format off
+    pthread_mutex_init(&doors->in.mutex, nullptr); pthread_mutex_init(&doors->out.mutex, nullptr);
+    // clang-format on
+    return doors;
+}
+void two_locks_in_one_line() {
+    static Doors *doors, *next_doors;
+    doors = new_doors();
+    next_doors = forced ? doors : new_doors();
+    RUN(
+        in_threads, [] { nest(doors->in, doors->out); },
+        [] { nest(next_doors->out, next_doors->in); });
+}
+
 }  // namespace
 
 #define LEVEL_CASE(name) {#name LEVEL, name}
@@ -335,4 +390,6 @@ MAIN(LEVEL_CASE(array_in_a_loop), LEVEL_CASE(array_of_its_own_in_a_loop),
      LEVEL_CASE(of_one_turn), LEVEL_CASE(arrays_seen_by_others),
      LEVEL_CASE(optionals_seen_by_others), LEVEL_CASE(only_a_lock_each), LEVEL_CASE(stack_and_heap),
      LEVEL_CASE(types_of_two_blocks), LEVEL_CASE(locks_of_another_make),
-     LEVEL_CASE(locks_that_are_copied))
+     LEVEL_CASE(locks_that_are_copied), LEVEL_CASE(unrolled_array),
+     LEVEL_CASE(unrolled_array_in_a_frame), LEVEL_CASE(unrolled_array_both_ways),
+     LEVEL_CASE(two_locks_in_one_line))

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <span>
 
 #include "apps/lockcheck/preload/finding_text.h"
@@ -22,6 +23,11 @@ constexpr size_t origins_max = 4'096;
 
 constinit OwnLock merging_lock;
 constinit uint64_t changes_asked_for = 0;
+
+/// Classes, by number, whose first locks the same calls in the program's source initialised: with
+/// one word, which is not 0.
+constexpr size_t classes_max = 8'192;
+constinit std::array<std::atomic<uint16_t>, classes_max + 1> calls_of_class{};
 
 /// Memory for one question.
 struct Room {
@@ -55,11 +61,18 @@ void add_origin(Text& text, const ClassOrigin& origin) {
     text.add("}");
 }
 
-/// The answer is a line of numbers for each group: which of the origins are of one type.
+/// A line of numbers for each group: which of the origins are of one type, or of one call.
 class Answer {
   public:
     explicit Answer(std::string_view text) : rest_(text) {}
 
+    /// Calls each(class_ids) for every group.
+    void for_each(std::span<const ClassOrigin> origins, std::span<uint32_t> ids, auto each) {
+        for (auto group = next(origins, ids); !group.empty(); group = next(origins, ids))
+            each(group);
+    }
+
+  private:
     /// The next group; empty behind the last, or where it is no answer.
     std::span<const uint32_t> next(std::span<const ClassOrigin> origins, std::span<uint32_t> ids) {
         size_t count = 0;
@@ -85,9 +98,20 @@ class Answer {
         return {};
     }
 
-  private:
     std::string_view rest_;
 };
+
+void note_calls(std::span<const uint32_t> class_ids) {
+    for (const uint32_t id : class_ids)
+        if (id <= classes_max && class_ids[0] <= classes_max)
+            calls_of_class[id].store(static_cast<uint16_t>(class_ids[0]),
+                                     std::memory_order_relaxed);
+}
+
+/// What note_calls() noted of the class; 0: nothing.
+uint32_t calls_of(uint32_t class_id) {
+    return class_id <= classes_max ? calls_of_class[class_id].load(std::memory_order_relaxed) : 0;
+}
 
 /// Can any two of them be of one type?
 bool any_alike(std::span<const ClassOrigin> origins) {
@@ -108,10 +132,14 @@ void merge(Room& room, std::span<const ClassOrigin> origins) {
     question.add("]}\n");
     Text answer;
     if (question.complete() && ask("--types", question.view(), answer)) {
-        Answer groups(answer.view());
-        for (auto ids = groups.next(origins, room.group); !ids.empty();
-             ids = groups.next(origins, room.group))
-            validator().merge_classes(ids);
+        const std::string_view all = answer.view();
+        const size_t types_end = std::min(all.find('='), all.size());
+        // First, for is_ring() may ask while classes merge.
+        const size_t calls_begin = std::min(types_end + 2, all.size());
+        Answer(all.substr(calls_begin)).for_each(origins, room.group, note_calls);
+        Answer(all.substr(0, types_end)).for_each(origins, room.group, [](auto class_ids) {
+            validator().merge_classes(class_ids);
+        });
     }
     question.clear_and_free();
     answer.clear_and_free();
@@ -153,8 +181,12 @@ bool is_nesting_by_type(const lockdep::Finding& finding) {
     }
     if (!differ || of_objects) return false;
     merge_by_type();
-    for (const lockdep::Chain& step : steps)
-        if (class_of(*step.holds) != class_of(*steps[0].holds)) return false;
+    const uint32_t first = class_of(*steps[0].holds);
+    for (const lockdep::Chain& step : steps) {
+        const uint32_t other = class_of(*step.holds);
+        if (other != first && (calls_of(first) == 0 || calls_of(other) != calls_of(first)))
+            return false;
+    }
     return true;
 }
 
