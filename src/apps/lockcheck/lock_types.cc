@@ -36,7 +36,11 @@ std::string LockTypes::type_of(const LockOrigin& origin) {
     if (origin.place == "static") return type_of_static(origin);
     if (origin.place == "stack" && !origin.module.empty() && origin.offset_bytes != 0)
         if (std::string found = type_on_stack(origin); !found.empty()) return found;
-    return type_by_stack(origin);
+    return evidence_by_stack(origin).identity;
+}
+
+bool LockTypes::is_of_mixed_code(const LockOrigin& origin) {
+    return origin.place == "heap" && evidence_by_stack(origin).is_mixed;
 }
 
 std::string LockTypes::type_on_stack(const LockOrigin& origin) {
@@ -61,34 +65,33 @@ std::string LockTypes::type_of_static(const LockOrigin& origin) {
     return member && !from.units.gave_up() ? member->identity : "";
 }
 
-std::string LockTypes::type_by_stack(const LockOrigin& origin) {
+Evidence LockTypes::evidence_by_stack(const LockOrigin& origin) {
     const LockedBlock block{.block_bytes = origin.block_bytes,
                             .offset_bytes = origin.offset_bytes,
                             .lock_bytes = origin.lock_bytes};
-    if (block.block_bytes == 0 && !origin.initialised) return "";
+    if (block.block_bytes == 0 && !origin.initialised) return {};
     Stack made = origin.made;
     mark_libraries(made);
     size_t left = frames_max;
     for (const Frame& frame : made) {
-        if (left-- == 0 || frame.module.empty() || !frame.offset) return "";
+        if (left-- == 0 || frame.module.empty() || !frame.offset) return {};
         Module& from = module(frame.module);
-        if (!from.elf.opened()) return "";
+        if (!from.elf.opened()) return {};
         // What is returned to may be of the next line or function.
         const uint64_t address = from.elf.address_of(*frame.offset);
         if (frame.library) {
             if (is_passed(from.elf, address, origin.initialised)) continue;
-            return "";
+            return {};
         }
         const std::vector<CodeScope> scopes = from.units.scopes(address - 1);
-        if (scopes.empty()) return "";
+        if (scopes.empty()) return {};
         const Evidence found = origin.initialised
                                    ? evidence_of_initialisation(from.units, scopes, block)
                                    : evidence_of_allocation(from.units, scopes, address, block);
-        if (from.units.gave_up()) return "";
-        if (found.verdict == Evidence::Verdict::known) return found.identity;
-        if (found.verdict == Evidence::Verdict::unknown) return "";
+        if (from.units.gave_up()) return {};
+        if (found.verdict != Evidence::Verdict::passed) return found;
     }
-    return "";
+    return {};
 }
 
 std::string LockTypes::calls_of(const LockOrigin& origin) {

@@ -9,6 +9,7 @@
 
 #include "apps/lockcheck/debug_units.h"
 #include "apps/lockcheck/document.h"
+#include "apps/lockcheck/type_evidence.h"
 #include "base/time.h"
 
 namespace braidway::lockcheck {
@@ -49,6 +50,10 @@ class LockTypes {
     /// places in the code, and one here. "" for other locks, and where it is not known.
     std::string calls_of(const LockOrigin& origin);
 
+    /// Does the code that made it make objects of another type as well, which look the same? Then
+    /// locks that were made there may be of two classes.
+    bool is_of_mixed_code(const LockOrigin& origin);
+
   private:
     struct Module {
         explicit Module(const std::string& path, Instant deadline)
@@ -59,7 +64,7 @@ class LockTypes {
     Module& module(const std::string& path);
     std::string type_of_static(const LockOrigin& origin);
     std::string type_on_stack(const LockOrigin& origin);
-    std::string type_by_stack(const LockOrigin& origin);
+    Evidence evidence_by_stack(const LockOrigin& origin);
     std::string call_in_source(const Frame& frame);
 
     Instant deadline_;

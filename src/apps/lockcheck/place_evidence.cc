@@ -185,6 +185,8 @@ Evidence evidence_of_initialisation(DebugUnits& units, const std::vector<CodeSco
     for (const CodeScope& scope : scopes) {
         if (units.is_of_library(scope.function)) continue;
         const Evidence found = initialised_in(units, scope, block);
+        if (found.verdict == Evidence::Verdict::known)
+            if (const auto doubt = evidence_of_doubles(units, scope, block)) return *doubt;
         if (found.verdict != Evidence::Verdict::passed) return found;
     }
     return {.verdict = Evidence::Verdict::passed, .identity = ""};
