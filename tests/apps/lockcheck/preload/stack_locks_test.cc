@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <pthread.h>
+
+#include <cstring>
 #include <memory>
 #include <vector>
 
@@ -123,6 +126,52 @@ TEST_F(StackLocks, AreKnownAgainWhereTheyWereUsed) {
 #else
     GTEST_SKIP() << "frames are known on x86_64 only";
 #endif
+}
+
+/// A lock of the program's, as the validator knows it.
+template <class Object>
+void describe(lockdep::Lock& lock, Object& object, lockdep::LockType type) {
+    lock.address = &object;
+    lock.bytes = sizeof object;
+    lock.traits.type = type;
+}
+
+TEST_F(StackLocks, AreOthersWhereTheyWereMadeAnew) {
+    pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    pthread_rwlock_t rwlock = PTHREAD_RWLOCK_INITIALIZER;
+    lockdep::Lock lock;
+    lockdep::Lock other;
+    describe(lock, mutex, lockdep::LockType::mutex);
+    describe(other, rwlock, lockdep::LockType::rwlock);
+    watch_stack_lock(stub_thread(), lock);
+    watch_stack_lock(stub_thread(), other);
+    pthread_mutex_lock(&mutex);
+    pthread_mutex_unlock(&mutex);
+    EXPECT_TRUE(is_same(lock));
+    EXPECT_TRUE(is_same(other));
+    mutex = PTHREAD_MUTEX_INITIALIZER;
+    rwlock = PTHREAD_RWLOCK_INITIALIZER;
+    EXPECT_FALSE(is_same(lock));
+    EXPECT_FALSE(is_same(other));
+}
+
+TEST_F(StackLocks, AreNotMarkedWhereTheWordIsUsed) {
+    const pthread_mutex_t unlocked = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_t mutex = unlocked;
+    for (const bool robust : {true, false}) {
+        lockdep::Lock lock;
+        describe(lock, mutex, lockdep::LockType::mutex);
+        lock.traits.robust = robust;
+        lock.traits.shared = !robust;
+        watch_stack_lock(stub_thread(), lock);
+        EXPECT_EQ(std::memcmp(&mutex, &unlocked, sizeof mutex), 0);
+    }
+    std::memset(&mutex, 0x77, sizeof mutex);
+    const pthread_mutex_t written = mutex;
+    lockdep::Lock lock;
+    describe(lock, mutex, lockdep::LockType::mutex);
+    watch_stack_lock(stub_thread(), lock);
+    EXPECT_EQ(std::memcmp(&mutex, &written, sizeof mutex), 0);
 }
 
 TEST_F(StackLocks, ElsewhereAreNotWatched) {
