@@ -86,6 +86,8 @@ std::optional<Evidence> evidence_of_doubles(DebugUnits& units, const CodeScope& 
     const std::vector<Dwarf_Die> doubles = units.doubles(scope.die);
     if (doubles.empty()) return std::nullopt;
     const auto own = structures_of(units, scope.origin, block.lock_bytes);
+    // What says nothing of types may be for any.
+    if (own.empty()) return std::nullopt;
     std::vector<Dwarf_Die> all = own;
     for (const Dwarf_Die& each : doubles)
         for (const Dwarf_Die& other : structures_of(units, each, block.lock_bytes))
