@@ -5,12 +5,12 @@
 // case: wrapper_of_wrapper_two_types_o2 | silent | the same with a wrapper over a wrapper
 // case: recursive_wrapper_two_types_o2 | silent | the same with a wrapper that sets attributes
 // case: plain_wrapper_two_sizes_o2 | silent | two types of several sizes over one wrapper without a check
-// case: plain_wrapper_two_types_o2 | silent | two types of one layout over a wrapper without a check, which leaves no frame
+// case: plain_wrapper_two_types_o2 | open | two types of one layout over a wrapper without a check, which leaves no frame
 // case: portable_wrapper_two_sizes_o2 | silent | the same with a wrapper that hands the result on
 // case: init_by_pointer_o2 | silent | two init functions of types of one layout, called through a pointer in one place
 // case: lock_class_two_sizes_o2 | silent | a class of locks as a member of two types of several sizes
 // case: checked_lock_class_two_types_o2 | silent | a class of locks that checks, as a member of two types of one layout
-// case: lock_class_two_types_o2 | silent | the same with types of one layout, and the constructor leaves no frame
+// case: lock_class_two_types_o2 | open | the same with types of one layout, and the constructor leaves no frame
 // case: lock_class_globals_o2 | silent | global objects of a class of locks
 // case: spinlocks_of_one_maker_o2 | silent | two spinlocks on their own that one function makes, for two users
 // case: checked_wrapper_one_type_o2 | order | one type, made by one function over a wrapper with a check

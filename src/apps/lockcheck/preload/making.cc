@@ -109,7 +109,7 @@ uint64_t class_by_initialisation(Making& making, const Surround& around, size_t 
     if (who.kind == Initialiser::Kind::passes) {
         type = type_bytes(making, around);
         // Where debug information can join again what belongs together, users are told apart.
-        if (making.typed) type = mixed(type, who.user);
+        if (making.typed && who.has_frame) type = mixed(type, who.user);
     }
     if (who.kind == Initialiser::Kind::pointed) type = who.stack_key;
     return array_classes.class_of(who.stack_key, around.begin,
