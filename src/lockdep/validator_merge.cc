@@ -177,6 +177,18 @@ uint64_t Validator::order_changes() const {
     return state_->graph.changes();
 }
 
+void Validator::frame_found(Lock& lock, uint64_t block_made_at, uint64_t offset_bytes, bool typed) {
+    if (state_ == nullptr) return;
+    const InternalGuard guard(state_->lock);
+    if (lock.id.load(std::memory_order_relaxed) == 0 || lock.making.place != Place::stack ||
+        lock.making.block_made_at != 0)
+        return;
+    lock.making.block_made_at = block_made_at;
+    lock.making.offset_bytes = offset_bytes;
+    // Of the others, the origin of their class has been noted by what was known then.
+    if (lock.making.class_key == 0) lock.making.typed = typed;
+}
+
 void Validator::merge_classes(std::span<const uint32_t> class_ids) {
     if (state_ == nullptr || class_ids.size() < 2) return;
     State::MergeRoom* room = nullptr;

@@ -50,6 +50,30 @@ void find_inlined(Dwarf_Die parent, Dwarf_Addr pc, int depth, std::vector<Dwarf_
     }
 }
 
+/// Whether a function's definition has neither code of its own nor was it inlined.
+bool is_without_code(Dwarf_Die function) {
+    return !dwarf_hasattr(&function, DW_AT_declaration) &&
+           !dwarf_hasattr(&function, DW_AT_inline) &&
+           !dwarf_hasattr(&function, DW_AT_abstract_origin);
+}
+
+/// What a result or parameter is to the machine: a pointer, or so many bytes.
+std::string shape_of(const std::optional<Dwarf_Die>& type) {
+    const std::optional<Dwarf_Die> bare = type ? bare_type(*type) : std::nullopt;
+    if (!bare) return "-";
+    const int tag = tag_of(*bare);
+    if (tag == DW_TAG_pointer_type || tag == DW_TAG_reference_type) return "*";
+    return fmt::format("{}", size_of(*bare).value_or(0));
+}
+
+/// The same of a whole function.
+std::string signature_of(Dwarf_Die function) {
+    std::string signature = shape_of(entry_type(function));
+    for (const Dwarf_Die& each : children(function))
+        if (tag_of(each) == DW_TAG_formal_parameter) signature += " " + shape_of(entry_type(each));
+    return signature;
+}
+
 }  // namespace
 
 int tag_of(Dwarf_Die die) {
@@ -207,6 +231,8 @@ void DebugUnits::read_below(Dwarf_Die parent, int depth, std::vector<Dwarf_Die>&
             case DW_TAG_subprogram:
                 if (dwarf_hasattr(&each, DW_AT_low_pc) || dwarf_hasattr(&each, DW_AT_ranges))
                     functions.push_back(each);
+                else if (is_without_code(each))
+                    without_code_[each.cu].push_back(each);
                 parents_.emplace(each.addr, parent);
                 read_below(each, depth + 1, functions);
                 break;
@@ -272,6 +298,9 @@ std::vector<CodeScope> DebugUnits::scopes(uint64_t address) {
         int number = 0;
         dwarf_lineno(line, &number);
         scope.line = static_cast<unsigned>(std::max(number, 0));
+        int column = 0;
+        dwarf_linecol(line, &column);
+        scope.column = static_cast<unsigned>(std::max(column, 0));
         const char* const file = dwarf_linesrc(line, nullptr, nullptr);
         scope.file = file == nullptr ? "" : file;
     }
@@ -287,6 +316,7 @@ std::vector<CodeScope> DebugUnits::scopes(uint64_t address) {
         found.push_back(scope);
         const size_t file = entry_number(die, DW_AT_call_file).value_or(0);
         scope.line = static_cast<unsigned>(entry_number(die, DW_AT_call_line).value_or(0));
+        scope.column = static_cast<unsigned>(entry_number(die, DW_AT_call_column).value_or(0));
         const char* const name =
             file < files_count ? dwarf_filesrc(files, file, nullptr, nullptr) : nullptr;
         scope.file = name == nullptr ? "" : name;
@@ -321,6 +351,15 @@ std::optional<Dwarf_Die> DebugUnits::structure(const std::string& name) {
     const auto found = by_name_.find(name);
     if (found == by_name_.end()) return std::nullopt;
     return found->second;
+}
+
+std::vector<Dwarf_Die> DebugUnits::doubles(Dwarf_Die function) {
+    const Dwarf_Die defined = followed(function, false);
+    const std::string signature = signature_of(defined);
+    std::vector<Dwarf_Die> found;
+    for (const Dwarf_Die& each : without_code_[defined.cu])
+        if (each.addr != defined.addr && signature_of(each) == signature) found.push_back(each);
+    return found;
 }
 
 std::optional<Dwarf_Die> DebugUnits::parent(Dwarf_Die die) {

@@ -204,18 +204,52 @@ bool has_name_of_lock(const std::string& name, bool is_big) {
     return false;
 }
 
+/// Whether it is a destructor, the constructor without arguments, or deleted. Names of templates'
+/// constructors may have the arguments.
+bool is_making(Dwarf_Die function, const std::string& class_name) {
+    if (dwarf_hasattr(&function, DW_AT_deleted)) return true;
+    const std::string name = entry_name(function);
+    if (name.starts_with('~')) return true;
+    if (name.substr(0, name.find('<')) != class_name.substr(0, class_name.find('<'))) return false;
+    for (Dwarf_Die each : children(function))
+        if (tag_of(each) == DW_TAG_formal_parameter && !dwarf_hasattr(&each, DW_AT_artificial))
+            return false;
+    return true;
+}
+
+/// Whether the only member that the class has is a class of the C++ library's.
+bool has_only_library_class(DebugUnits& units, Dwarf_Die structure) {
+    int count = 0;
+    bool of_library = false;
+    for (Dwarf_Die each : children(structure)) {
+        const int tag = tag_of(each);
+        if (tag == DW_TAG_inheritance) return false;
+        if (tag != DW_TAG_member || dwarf_hasattr(&each, DW_AT_external)) continue;
+        const std::optional<Dwarf_Die> type = entry_type(each);
+        const std::optional<Dwarf_Die> bare = type ? bare_type(*type) : std::nullopt;
+        of_library = bare && is_structure(*bare) && units.is_of_library(*bare);
+        ++count;
+    }
+    return count == 1 && of_library;
+}
+
 /// Whether a class makes a lock of another kind of the one in it, so that its users' locks are
 /// not of one class.
-bool is_lock_itself(Dwarf_Die structure, uint64_t lock_bytes) {
+bool is_lock_itself(DebugUnits& units, Dwarf_Die structure, uint64_t lock_bytes) {
     const uint64_t bytes = size_of(structure).value_or(0);
     if (has_name_of_lock(entry_name(structure), bytes > lock_bytes + lock_extra_bytes_max))
         return true;
     bool locks = false;
     bool unlocks = false;
     bool has_functions = false;
+    const std::string own_name = entry_name(structure);
+    // The C++ library's locks need nobody who makes and destroys them: a class that does so with
+    // one of pthread's is a lock of another make, one with these and std::mutex does other things.
+    const bool is_ready_made = has_only_library_class(units, structure);
     for (Dwarf_Die each : children(structure)) {
         if (tag_of(each) != DW_TAG_subprogram || dwarf_hasattr(&each, DW_AT_artificial)) continue;
         const std::string name = entry_name(each);
+        if (is_ready_made && is_making(each, own_name)) continue;
         has_functions = true;
         locks |= std::ranges::find(taking_words, name) != taking_words.end();
         unlocks |= std::ranges::find(giving_words, name) != giving_words.end();
@@ -241,13 +275,13 @@ int count_parts(Dwarf_Die structure, Dwarf_Die part, int depth = 0) {
 }
 
 /// The structure that the lock's class is named after: its place in the way, or nothing.
-std::optional<size_t> owner_in(const Way& way, uint64_t lock_bytes) {
+std::optional<size_t> owner_in(DebugUnits& units, const Way& way, uint64_t lock_bytes) {
     std::optional<size_t> owner;
     size_t whole = 0;  ///< The structure of which this is a part and no element.
     for (size_t i = 0; i < way.size(); ++i) {
         const Step& step = way[i];
         if (!step.own) continue;
-        if (is_lock_itself(step.structure, lock_bytes)) break;
+        if (is_lock_itself(units, step.structure, lock_bytes)) break;
         const Step* const around = i == 0 ? nullptr : &way[i - 1];
         if (around != nullptr && around->is_element) whole = i;
         if (owner && *owner + 1 == i && !around->is_element) {
@@ -263,7 +297,7 @@ std::optional<size_t> owner_in(const Way& way, uint64_t lock_bytes) {
 }
 
 LockMember named(DebugUnits& units, const Way& way, uint64_t lock_bytes) {
-    const std::optional<size_t> owner = owner_in(way, lock_bytes);
+    const std::optional<size_t> owner = owner_in(units, way, lock_bytes);
     if (!owner) return {};
     const Dwarf_Die structure = way[*owner].structure;
     const std::string place = declared_at(structure);
@@ -299,7 +333,7 @@ bool is_lock_type(DebugUnits& units, Dwarf_Die type) {
     for (const uint64_t bytes : {40u, 56u, 48u, 4u}) {
         Way way;
         if (LockFinder(units, bytes).find(*structure, 0, way))
-            return own ? is_lock_itself(*structure, bytes)
+            return own ? is_lock_itself(units, *structure, bytes)
                        : std::ranges::find(library_locks, entry_name(*structure)) !=
                              library_locks.end();
     }

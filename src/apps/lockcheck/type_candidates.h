@@ -41,6 +41,12 @@ void for_variables(Dwarf_Die die, const auto& each, int depth = 0) {
     }
 }
 
+/// Where the function's code may be that of another one, too, which works with another type that
+/// has locks, what it says of types is not sure: then this is the evidence, by the block's size.
+/// Source: gcc's identical code folding (-fipa-icf), which leaves entries without code.
+std::optional<Evidence> evidence_of_doubles(DebugUnits& units, const CodeScope& scope,
+                                            const LockedBlock& block);
+
 /// What a block may be, by the types that were found so far.
 class Candidates {
   public:

@@ -383,6 +383,7 @@ std::optional<Evidence> by_hidden_function(DebugUnits& units, uint64_t address,
     const std::vector<CodeScope> called =
         units.scopes(address + static_cast<uint64_t>(int64_t{distance}));
     if (called.empty()) return std::nullopt;
+    if (const auto doubt = evidence_of_doubles(units, called.back(), block)) return *doubt;
     const std::optional<Dwarf_Die> returned = entry_type(called.back().function);
     if (!returned || is_pointer_to_bytes(*returned)) return std::nullopt;
     Candidates found(units, block);
@@ -409,6 +410,8 @@ Evidence evidence_of_allocation(DebugUnits& units, const std::vector<CodeScope>&
         // The library may have needed memory for something of its own.
         if (in_library) return {};
         const Evidence found = Allocation(units, scopes, scope, address, block).evidence();
+        if (found.verdict == Evidence::Verdict::known)
+            if (const auto doubt = evidence_of_doubles(units, scope, block)) return *doubt;
         if (found.verdict != Evidence::Verdict::passed) return found;
     }
     if (in_library) return {};

@@ -121,8 +121,13 @@ int run_types() {
     const auto origins = read_origins(*text);
     if (!origins) return no_answer;
     LockTypes types(monotonic_now() + looking_time_max);
-    const std::string answer =
-        type_groups(*origins, [&types](const LockOrigin& origin) { return types.type_of(origin); });
+    std::string answer =
+        type_groups(*origins, [&](const LockOrigin& origin) { return types.type_of(origin); }) +
+        "=\n" +
+        type_groups(*origins, [&](const LockOrigin& origin) { return types.calls_of(origin); }) +
+        "=\n";
+    for (size_t at = 0; at < origins->size(); ++at)
+        if (types.is_of_mixed_code((*origins)[at])) answer += fmt::format("{}\n", at);
     return write_all(STDOUT_FILENO, "answer", answer) ? 0 : no_answer;
 }
 

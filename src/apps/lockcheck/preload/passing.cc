@@ -340,6 +340,26 @@ class Pass {
     size_t blocks_ = 0;
 };
 
+/// Calls each(function, target, end of the jump) for the jumps out of the function at `begin`,
+/// until it says false.
+void for_tail_jumps(uintptr_t begin, const auto& each) {
+    const FunctionCode function = function_at(begin);
+    if (function.begin == 0 || function.begin != begin || function.end - begin > function_bytes_max)
+        return;
+    std::span<const unsigned char> code(reinterpret_cast<const unsigned char*>(begin),
+                                        function.end - begin);
+    while (!code.empty()) {
+        Instruction instruction;
+        if (!read_instruction(code, instruction)) return;
+        code = code.subspan(instruction.length);
+        if (instruction.effect != Effect::jumps) continue;
+        if (instruction.slot == 0 && instruction.target == 0) continue;
+        const uintptr_t target = target_of(instruction);
+        if (target >= begin && target < function.end) continue;
+        if (!each(function, target, reinterpret_cast<uintptr_t>(code.data()))) return;
+    }
+}
+
 }  // namespace
 
 FunctionCode function_at(uintptr_t address) {
@@ -429,27 +449,38 @@ CallsMade calls_made(const FunctionCode& function) {
 }
 
 size_t tail_calls(uintptr_t begin, uintptr_t next, TailCall* found, size_t found_max) {
-    const FunctionCode function = function_at(begin);
-    if (found_max == 0 || function.begin == 0 || function.begin != begin ||
-        function.end - begin > function_bytes_max)
-        return 0;
-    std::span<const unsigned char> code(reinterpret_cast<const unsigned char*>(begin),
-                                        function.end - begin);
-    while (!code.empty()) {
-        Instruction instruction;
-        if (!read_instruction(code, instruction)) return 0;
-        code = code.subspan(instruction.length);
-        if (instruction.effect != Effect::jumps) continue;
-        if (instruction.slot == 0 && instruction.target == 0) continue;
-        const uintptr_t target = target_of(instruction);
-        if (target >= begin && target < function.end) continue;
+    if (found_max == 0) return 0;
+    size_t count = 0;
+    for_tail_jumps(begin, [&](const FunctionCode& function, uintptr_t target, uintptr_t end) {
         const bool arrives = next != 0 ? target == next : is_init_call(target);
         const size_t inner = arrives ? 0 : tail_calls(target, next, found, found_max - 1);
-        if (!arrives && inner == 0) continue;
-        found[inner] = {function, reinterpret_cast<uintptr_t>(code.data())};
-        return inner + 1;
+        if (!arrives && inner == 0) return true;
+        found[inner] = {function, end};
+        count = inner + 1;
+        return false;
+    });
+    return count;
+}
+
+size_t sure_tail_calls(uintptr_t begin, uintptr_t next, TailCall* found, size_t found_max) {
+    const size_t count = tail_calls(begin, next, found, found_max);
+    if (count == 0) return 0;
+    // Found innermost first: each goes on to the one before it.
+    for (size_t i = 0; i < count; ++i) {
+        const uintptr_t inner = i == 0 ? next : found[i - 1].function.begin;
+        bool is_only = true;
+        for_tail_jumps(
+            found[i].function.begin, [&](const FunctionCode&, uintptr_t target, uintptr_t end) {
+                std::array<TailCall, 3> others{};
+                const bool arrives = next != 0 ? target == next : is_init_call(target);
+                if (end != found[i].jump_end && target != inner &&
+                    (arrives || tail_calls(target, next, others.data(), others.size()) != 0))
+                    is_only = false;
+                return is_only;
+            });
+        if (!is_only) return 0;
     }
-    return 0;
+    return count;
 }
 
 }  // namespace braidway::lockcheck

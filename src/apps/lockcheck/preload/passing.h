@@ -82,4 +82,7 @@ struct TailCall {
 /// function of this library, which stands in front of the C library's.
 size_t tail_calls(uintptr_t begin, uintptr_t next, TailCall* found, size_t found_max);
 
+/// The same, and 0 where one of those functions goes on there in more ways than one.
+size_t sure_tail_calls(uintptr_t begin, uintptr_t next, TailCall* found, size_t found_max);
+
 }  // namespace braidway::lockcheck

@@ -46,6 +46,7 @@ void empty(StackWatch& watch) {
     watch.is_lent.store(false, std::memory_order_relaxed);
     watch.signs_bytes.store(0, std::memory_order_relaxed);
     watch.frame.forget();
+    watch.mark.forget();
     watch.function.store(0, std::memory_order_relaxed);
     for (std::atomic<uintptr_t>& site : watch.sites) site.store(0, std::memory_order_relaxed);
     for (StackWord& sign : watch.signs) sign.forget();

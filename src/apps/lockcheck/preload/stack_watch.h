@@ -18,8 +18,9 @@ struct StackWord {
     std::atomic<uintptr_t> content = 0;
 
     void remember(const uintptr_t* where) {
-        place.store(where, std::memory_order_relaxed);
+        // In this order: who reads meanwhile sees no other content at this place.
         content.store(*where, std::memory_order_relaxed);
+        place.store(where, std::memory_order_release);
     }
     void forget() { place.store(nullptr, std::memory_order_relaxed); }
     bool is_known() const { return place.load(std::memory_order_relaxed) != nullptr; }
@@ -44,6 +45,8 @@ struct StackWatch {
     std::atomic<uint32_t> signs_bytes = 0;
     /// The return address of the frame.
     StackWord frame;
+    /// In the lock itself, where the C library uses nothing: an initialiser clears it.
+    StackWord mark;
     std::atomic<uintptr_t> function = 0;  ///< The one that runs in the frame.
     /// Places that used the lock while all this was so.
     std::array<std::atomic<uintptr_t>, sites_max> sites = {};

@@ -33,6 +33,10 @@ void Validator::memory_gone(Thread& /*thread*/, const void* begin, const void* e
                           quiet};
 }
 
+void Validator::frame_found(Lock& /*lock*/, uint64_t /*block_made_at*/, uint64_t /*offset_bytes*/,
+                            bool /*typed*/) {
+}
+
 }  // namespace braidway::lockdep
 
 namespace braidway::lockcheck {
