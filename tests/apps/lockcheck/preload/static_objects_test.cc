@@ -112,7 +112,7 @@ TEST(LoadedModules, AreTheOnesWithLocksThatWentAway) {
         ++gone;
         EXPECT_TRUE(address >= begin && address < end);
     });
-    EXPECT_EQ(gone, 1u);
+    EXPECT_GE(gone, 1u) << "a library that was there before by another name is told of, too";
 }
 
 }  // namespace
