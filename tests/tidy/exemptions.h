@@ -50,8 +50,6 @@ inline constexpr std::array untested{
               "tests/apps/lockcheck/json_file_test.cc and render_test.cc read and write by it"},
     Exemption{"src/apps/lockcheck/lock_members.cc",
               "tests/apps/lockcheck/lock_types_test.cc asks through it"},
-    Exemption{"src/apps/lockcheck/place_evidence.cc",
-              "tests/apps/lockcheck/lock_types_test.cc asks through it"},
     Exemption{"src/apps/lockcheck/type_candidates.cc",
               "tests/apps/lockcheck/lock_types_test.cc asks through it"},
     Exemption{"src/apps/lockcheck/type_evidence.cc",
