@@ -150,8 +150,6 @@ inline constexpr std::array untested{
     Exemption{"src/lockdep/signal_use.h", "tests/lockdep/validator_signals_test.cc plays handlers"},
     Exemption{"src/lockdep/taken_locks.h",
               "tests/lockdep/validator_joins_test.cc joins threads that took locks"},
-    Exemption{"src/lockdep/thread.h",
-              "tests/lockdep/validator_acquisitions_test.cc takes the short way"},
     Exemption{"src/lockdep/validator_state.h",
               "tests/lockdep/validator_test.cc storms through all of it"},
     Exemption{"src/lockdep/growing_hash.h",
