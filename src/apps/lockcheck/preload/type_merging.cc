@@ -11,22 +11,20 @@
 #include "apps/lockcheck/preload/runtime.h"
 #include "apps/lockcheck/preload/settings.h"
 #include "apps/lockcheck/preload/text.h"
+#include "base/limits.h"
 
 namespace braidway::lockcheck {
 namespace {
 
 using lockdep::ClassOrigin;
 
-/// Of more classes, the rest is not asked for.
-constexpr size_t origins_max = 4'096;
-
 constinit OwnLock merging_lock;
 constinit uint64_t changes_asked_for = 0;
 
 /// Memory for one question.
 struct Room {
-    ClassOrigin origins[origins_max];
-    uint32_t group[origins_max];
+    ClassOrigin origins[limits::lockcheck_types_asked_max];
+    uint32_t group[limits::lockcheck_types_asked_max];
 };
 
 void add_origin(Text& text, const ClassOrigin& origin) {
