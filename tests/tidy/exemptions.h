@@ -193,6 +193,8 @@ inline constexpr std::array untested{
               "tests/lockdep/validator_conditions_test.cc: who ended which wait"},
     Exemption{"src/explore/chooser.h",
               "tests/explore/dpor_test.cc: what clashes decides what it finds"},
+    Exemption{"src/explore/depth_first.h",
+              "tests/explore/state_search_test.cc and bounded_test.cc search with it"},
     Exemption{"src/explore/dependence.cc", "tests/explore/dpor_test.cc: what it compares"},
     Exemption{"src/explore/futex_steps.cc",
               "tests/explore/dpor_test.cc runs random ones, execution_test.cc each kind"},
