@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 
+#include "base/limits.h"
 #include "lockdep/class_origin.h"
 #include "lockdep/finding.h"
 #include "lockdep/lock.h"
@@ -37,8 +38,8 @@ namespace braidway::lockdep {
 ///          interrupts its holder on the same thread must not call in (see Guard).
 class Validator {
   public:
-    static constexpr uint32_t classes_max = 8'192;
-    static constexpr uint32_t chains_max = 65'536;
+    static constexpr uint32_t classes_max = limits::lockdep_classes_max;
+    static constexpr uint32_t chains_max = limits::lockdep_chains_max;
 
     explicit Validator(Surroundings& surroundings);
     Validator(const Validator&) = delete;

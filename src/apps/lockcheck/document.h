@@ -11,13 +11,14 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/limits.h"
 
 namespace braidway::lockcheck {
 
 /// The version of the schema, in the field "lockcheck".
 inline constexpr int document_schema = 1;
 /// What one document may be long; more is refused unread.
-inline constexpr size_t document_bytes_max = 64u << 20;
+inline constexpr size_t document_bytes_max = limits::lockcheck_document_bytes_max;
 
 /// One call in a stack. The runtime gives address, module and offset; the renderer the rest.
 struct Frame {

@@ -9,19 +9,12 @@
 #include <cctype>
 #include <vector>
 
+#include "base/limits.h"
+
 namespace braidway::lockcheck {
 namespace {
 
 using namespace std::string_view_literals;
-
-/// Structures within structures that are followed.
-constexpr int depth_max = 24;
-/// The same, where each structure is looked at in full.
-constexpr int parts_depth_max = 6;
-/// Types that are looked at for one lock: malformed ones may contain each other many times.
-constexpr int types_max = 10'000;
-/// Elements of an array that lock_offsets() looks at.
-constexpr uint64_t elements_max = 4;
 
 constexpr std::array lock_names{"pthread_mutex_t"sv,
                                 "pthread_rwlock_t"sv,
@@ -40,8 +33,6 @@ constexpr std::array taking_words{"lock"sv, "Lock"sv,  "acquire"sv, "Acquire"sv,
                                   "take"sv, "enter"sv, "Enter"sv,   "wait"sv};
 constexpr std::array giving_words{"unlock"sv, "Unlock"sv, "release"sv, "Release"sv,
                                   "give"sv,   "leave"sv,  "Leave"sv,   "post"sv};
-/// More than this around a lock is something that has one, unless it ends in "lock" or the like.
-constexpr uint64_t lock_extra_bytes_max = 64;
 
 /// The C++ library's locks; their own members are nobody's business.
 constexpr std::array library_locks{
@@ -64,7 +55,7 @@ bool is_lock_name(const std::string& name) {
 
 /// Whether some typedef of this type, or it itself, is a lock of pthreads or C11.
 bool is_native_lock(Dwarf_Die type) {
-    for (int depth = 0; depth < depth_max; ++depth) {
+    for (int depth = 0; depth < limits::lockcheck_type_depth_max; ++depth) {
         if (is_lock_name(entry_name(type))) return true;
         const int tag = tag_of(type);
         if (tag != DW_TAG_typedef && tag != DW_TAG_const_type && tag != DW_TAG_volatile_type)
@@ -87,7 +78,7 @@ class LockFinder {
 
     /// Finds the lock, with the way to it. More than one way is none.
     bool find(Dwarf_Die type, uint64_t offset, Way& way, int depth = 0) {
-        if (depth > depth_max || --types_left_ < 0) return false;
+        if (depth > limits::lockcheck_type_depth_max || --types_left_ < 0) return false;
         if (is_native_lock(type)) return offset == 0 && size_of(type) == lock_bytes_;
         const std::optional<Dwarf_Die> bare = bare_type(type);
         if (!bare) return false;
@@ -143,7 +134,7 @@ class LockFinder {
 
     DebugUnits& units_;
     uint64_t lock_bytes_;
-    int types_left_ = types_max;
+    int types_left_ = limits::lockcheck_types_looked_at_max;
 };
 
 /// Collects what lock_offsets() returns.
@@ -152,7 +143,7 @@ class LockLister {
     LockLister(DebugUnits& units, uint64_t lock_bytes) : units_(units), lock_bytes_(lock_bytes) {}
 
     void list(Dwarf_Die type, uint64_t at, int depth = 0) {
-        if (depth > depth_max || --types_left_ < 0) return;
+        if (depth > limits::lockcheck_type_depth_max || --types_left_ < 0) return;
         if (is_native_lock(type)) {
             if (size_of(type) == lock_bytes_) found.push_back(at);
             return;
@@ -163,7 +154,7 @@ class LockLister {
             const std::optional<Dwarf_Die> element = entry_type(*bare);
             const uint64_t bytes = element ? size_of(*element).value_or(0) : 0;
             const uint64_t count = bytes == 0 ? 0 : size_of(*bare).value_or(0) / bytes;
-            for (uint64_t i = 0; i < std::min(count, elements_max); ++i)
+            for (uint64_t i = 0; i < std::min(count, limits::lockcheck_type_elements_max); ++i)
                 list(*element, at + i * bytes, depth + 1);
             return;
         }
@@ -185,7 +176,7 @@ class LockLister {
   private:
     DebugUnits& units_;
     uint64_t lock_bytes_;
-    int types_left_ = types_max;
+    int types_left_ = limits::lockcheck_types_looked_at_max;
 };
 
 /// Whether a class is called a lock: "SpinLock", but not "Block" or "clock". A big one is one only
@@ -237,7 +228,8 @@ bool has_only_library_class(DebugUnits& units, Dwarf_Die structure) {
 /// not of one class.
 bool is_lock_itself(DebugUnits& units, Dwarf_Die structure, uint64_t lock_bytes) {
     const uint64_t bytes = size_of(structure).value_or(0);
-    if (has_name_of_lock(entry_name(structure), bytes > lock_bytes + lock_extra_bytes_max))
+    if (has_name_of_lock(entry_name(structure),
+                         bytes > lock_bytes + limits::lockcheck_lock_extra_bytes_max))
         return true;
     bool locks = false;
     bool unlocks = false;
@@ -267,7 +259,7 @@ int count_parts(Dwarf_Die structure, Dwarf_Die part, int depth = 0) {
         if (!bare) continue;
         if (bare->addr == part.addr)
             ++count;
-        else if (is_structure(*bare) && depth < parts_depth_max)
+        else if (is_structure(*bare) && depth < limits::lockcheck_type_parts_depth_max)
             count += count_parts(*bare, part, depth + 1);
         if (count > 1) return 2;
     }
@@ -348,7 +340,7 @@ std::vector<uint64_t> lock_offsets(DebugUnits& units, Dwarf_Die type, uint64_t l
 
 bool is_polymorphic(Dwarf_Die type, int depth) {
     const std::optional<Dwarf_Die> bare = bare_type(type);
-    if (!bare || depth > depth_max) return false;
+    if (!bare || depth > limits::lockcheck_type_depth_max) return false;
     for (Dwarf_Die each : children(*bare)) {
         const int tag = tag_of(each);
         if (tag == DW_TAG_member && entry_name(each).starts_with("_vptr")) return true;

@@ -8,12 +8,10 @@
 #include "apps/lockcheck/lock_members.h"
 #include "apps/lockcheck/naming.h"
 #include "apps/lockcheck/type_evidence.h"
+#include "base/limits.h"
 
 namespace braidway::lockcheck {
 namespace {
-
-/// Wrappers around an allocation or initialisation that are gone through.
-constexpr size_t frames_max = 12;
 
 /// What the library does between the program and the runtime: operator new, and whatever calls
 /// pthread_mutex_init(). Any other memory it asks for is its own.
@@ -72,7 +70,7 @@ Evidence LockTypes::evidence_by_stack(const LockOrigin& origin) {
     if (block.block_bytes == 0 && !origin.initialised) return {};
     Stack made = origin.made;
     mark_libraries(made);
-    size_t left = frames_max;
+    size_t left = limits::lockcheck_making_frames_max;
     for (const Frame& frame : made) {
         if (left-- == 0 || frame.module.empty() || !frame.offset) return {};
         Module& from = module(frame.module);

@@ -11,13 +11,14 @@
 
 #include "apps/lockcheck/debug_units.h"
 #include "apps/lockcheck/type_evidence.h"
+#include "base/limits.h"
 
 namespace braidway::lockcheck {
 
 /// Blocks and inlined functions within each other that are followed.
-inline constexpr int code_depth_max = 64;
+inline constexpr int code_depth_max = limits::lockcheck_debug_depth_max;
 /// Pointers to pointers, and the like.
-inline constexpr int pointers_max = 4;
+inline constexpr int pointers_max = limits::lockcheck_pointers_max;
 
 /// The name of a template, or another one.
 std::string without_arguments(const std::string& name);

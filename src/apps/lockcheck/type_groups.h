@@ -12,11 +12,12 @@
 
 #include "apps/lockcheck/lock_types.h"
 #include "base/error.h"
+#include "base/limits.h"
 
 namespace braidway::lockcheck {
 
 /// More is not asked; each is a look into debug information.
-inline constexpr size_t origins_max = 4'096;
+inline constexpr size_t origins_max = limits::lockcheck_types_asked_max;
 
 /// Reads the question: {"lockcheck_types":1,"origins":[{"place":"heap","made":[...],...},...]}.
 /// Errors: one line. Never throws, whatever the bytes are.

@@ -13,6 +13,7 @@
 
 #include "apps/lockcheck/preload/instruction.h"
 #include "apps/lockcheck/preload/static_objects.h"
+#include "base/limits.h"
 
 /// As libgcc has them, in front of a table of code with its ranges.
 // NOLINTBEGIN(readability-identifier-naming): its names.
@@ -27,8 +28,6 @@ extern "C" const void* _Unwind_Find_FDE(void* address, dwarf_eh_bases* bases);
 namespace braidway::lockcheck {
 namespace {
 
-/// Wrappers are short; and a longer function knows what it initialises.
-constexpr size_t function_bytes_max = 1024;
 constexpr std::array<int8_t, 6> parameter_registers = {
     registers::rdi, registers::rsi, registers::rdx, registers::rcx, registers::r8, registers::r9};
 
@@ -344,7 +343,7 @@ class Pass {
 /// until it says false.
 void for_tail_jumps(uintptr_t begin, const auto& each) {
     const FunctionCode function = function_at(begin);
-    if (function.begin == 0 || function.begin != begin || function.end - begin > function_bytes_max)
+    if (function.begin == 0 || function.begin != begin || function.end - begin > limits::lockcheck_wrapper_bytes_max)
         return;
     std::span<const unsigned char> code(reinterpret_cast<const unsigned char*>(begin),
                                         function.end - begin);
@@ -419,7 +418,8 @@ bool is_of_this_library(uintptr_t address) {
 }
 
 Passing passing_of(const FunctionCode& function, uintptr_t call_end, uint8_t parameter) {
-    if (function.begin == 0 || function.end - function.begin > function_bytes_max) return {};
+    if (function.begin == 0 || function.end - function.begin > limits::lockcheck_wrapper_bytes_max)
+        return {};
     if (call_end <= function.begin || call_end > function.end) return {};
     if (parameter >= parameter_registers.size()) return {};
     return Pass(function, call_end, parameter).run();
@@ -427,7 +427,7 @@ Passing passing_of(const FunctionCode& function, uintptr_t call_end, uint8_t par
 
 CallsMade calls_made(const FunctionCode& function) {
     CallsMade calls;
-    if (function.begin == 0 || function.end - function.begin > function_bytes_max) return calls;
+    if (function.begin == 0 || function.end - function.begin > limits::lockcheck_wrapper_bytes_max) return calls;
     std::span<const unsigned char> code(reinterpret_cast<const unsigned char*>(function.begin),
                                         function.end - function.begin);
     while (!code.empty()) {

@@ -12,6 +12,7 @@
 #include "apps/lockcheck/preload/raw_calls.h"
 #include "apps/lockcheck/preload/stack_watch.h"
 #include "apps/lockcheck/preload/static_objects.h"
+#include "base/limits.h"
 
 namespace braidway::lockcheck {
 namespace {
@@ -70,18 +71,16 @@ bool is_code(uintptr_t word) {
     return _Unwind_FindEnclosingFunction(reinterpret_cast<void*>(word)) != nullptr;
 }
 
-/// Frames are larger, and fibers' stacks; the lock is looked for in those next to the program's.
-constexpr uintptr_t fiber_bytes_max = uintptr_t{256} << 10;
-
 bool may_be_in_fiber(const ThreadState& self, uintptr_t address) {
-    return !is_in(self, self.event_frame) && address - self.event_frame < fiber_bytes_max;
+    return !is_in(self, self.event_frame) &&
+           address - self.event_frame < limits::lockcheck_fiber_bytes_max;
 }
 
 /// The frame of this thread's, on its stack or a fiber's, that has `address` in it.
 StackFrame own_frame(const ThreadState& self, uintptr_t address) {
     if (is_in(self, address)) return frame_around(address, self.stack_low, self.stack_high);
     if (!may_be_in_fiber(self, address)) return {};
-    uintptr_t end = self.event_frame + fiber_bytes_max;
+    uintptr_t end = self.event_frame + limits::lockcheck_fiber_bytes_max;
     // Where the frames of in_validator() are.
     const auto own_end = reinterpret_cast<uintptr_t>(self.own_stack);
     if (own_end > self.event_frame && own_end - own_stack_bytes < end)
@@ -136,10 +135,10 @@ void remember_frame(StackWatch& watch, const StackFrame& frame) {
 /// Another thread's stack cannot be unwound from here. What looks like return addresses above the
 /// lock tells later whether the frame is still the same.
 void remember_signs(StackWatch& watch, uintptr_t address, uintptr_t stack_high) {
-    constexpr uintptr_t searched_bytes = 768;
     const uintptr_t begin = (address + sizeof(uintptr_t)) & ~(sizeof(uintptr_t) - 1);
-    const uintptr_t end =
-        stack_high - address < searched_bytes ? stack_high : address + searched_bytes;
+    const uintptr_t end = stack_high - address < limits::lockcheck_stack_signs_bytes
+                              ? stack_high
+                              : address + limits::lockcheck_stack_signs_bytes;
     size_t count = 0;
     uintptr_t at = begin;
     for (; at + sizeof(uintptr_t) <= end && count < StackWatch::signs_max; at += sizeof at) {

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "apps/lockcheck/preload/runtime.h"
+#include "base/limits.h"
 #include "lockdep/lock.h"
 
 namespace braidway::lockcheck {
@@ -37,8 +38,8 @@ struct StackWord {
 /// Threads: any. What is read while another thread writes is taken for a change of the frame, or
 ///          for none, which the next look finds out.
 struct StackWatch {
-    static constexpr size_t sites_max = 3;
-    static constexpr size_t signs_max = 3;
+    static constexpr size_t sites_max = limits::lockcheck_stack_sites_max;
+    static constexpr size_t signs_max = limits::lockcheck_stack_signs_max;
 
     std::atomic<lockdep::LockId> id = 0;  ///< Of the lock that it is about; 0: of none.
     /// The end of what was searched for signs, as a distance from the lock.
@@ -68,7 +69,7 @@ struct StackWatch {
 /// Threads: any.
 class StackWatches {
   public:
-    static constexpr size_t watches_max = 4096;
+    static constexpr size_t watches_max = limits::lockcheck_stack_watches_max;
 
     /// What is remembered of the lock; nullptr: nothing.
     static StackWatch* of(const lockdep::Lock& lock) {

@@ -13,14 +13,12 @@
 #include "apps/lockcheck/preload/runtime.h"
 #include "apps/lockcheck/preload/settings.h"
 #include "apps/lockcheck/preload/text.h"
+#include "base/limits.h"
 
 namespace braidway::lockcheck {
 namespace {
 
 using lockdep::ClassOrigin;
-
-/// Of more classes, the rest is not asked for.
-constexpr size_t origins_max = 4'096;
 
 /// Functions that end in a jump, one after the other.
 constexpr size_t hidden_max = 3;
@@ -37,8 +35,8 @@ constinit std::array<std::atomic<bool>, classes_max + 1> is_mixed_class{};
 
 /// Memory for one question.
 struct Room {
-    ClassOrigin origins[origins_max];
-    uint32_t group[origins_max];
+    ClassOrigin origins[limits::lockcheck_types_asked_max];
+    uint32_t group[limits::lockcheck_types_asked_max];
 };
 
 /// The functions that called the library by a jump at their end, and so are not on the stack whose
