@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every limit of the system, in one place. A value that users can change has its default here and
-// its bounds beside it.
+// Long because: every limit of the system is in one place.
+// A value that users can change has its default here and its bounds beside it.
 #pragma once
 
 #include <cstddef>
@@ -206,5 +206,220 @@ inline constexpr uint64_t known_state_tolerance_bytes = 64u << 20;
 inline constexpr size_t fingerprint_bytes_max = 1u << 20;
 
 inline constexpr size_t holders_top_max = 10'000;  ///< Rows of one table that anybody reads.
+
+// --- lock validator (lockdep) -------------------------------------------------------------------
+/// Of the validator, all in all: what it must not take from a program.
+inline constexpr size_t lockdep_bytes_max = size_t{64} << 20;
+/// Lock classes with a key. Of more, each lock is its own.
+inline constexpr uint32_t lockdep_classes_max = 8'192;
+/// Chains that are known to be validated; of more, some are validated again.
+inline constexpr uint32_t lockdep_chains_max = 65'536;
+/// Of one chain of classes, by what else is held; then one stands for the rest.
+inline constexpr uint32_t lockdep_chain_variants_max = 8;
+inline constexpr size_t lockdep_stack_frames_max = 24;  ///< Of one stack that is kept.
+/// Frames of all stacks; those that begin alike share them.
+inline constexpr size_t lockdep_stack_nodes_max = 262'144;
+/// Of the lock order: classes, and locks within a class.
+inline constexpr uint32_t lockdep_nodes_max = 65'536;
+inline constexpr uint32_t lockdep_steps_max = 1 << 18;  ///< From one node to another.
+/// Of one step that are told apart by their gates.
+inline constexpr unsigned lockdep_ways_max = 8;
+/// Of all steps, besides the first of each.
+inline constexpr uint32_t lockdep_extra_ways_max = 1 << 18;
+/// Locks that one way is known to be held under; fewer gates, more reports.
+inline constexpr uint32_t lockdep_gates_max = 16;
+/// Of 4 bytes, for the gates of all ways.
+inline constexpr uint32_t lockdep_gate_words_max = 1 << 22;
+/// Forgotten locks whose memory waits before another lock gets it: others may still look.
+inline constexpr size_t lockdep_locks_kept_min = 1'024;
+/// The same for those that a report may name.
+inline constexpr size_t lockdep_evidence_kept_min = 4'096;
+/// Locks of a bucket that a search without a lock looks at: it may be led in circles.
+inline constexpr size_t lockdep_bucket_looks_max = 4'096;
+/// Locks that have gone and whose type may be found out later: the last ones.
+inline constexpr uint32_t lockdep_formers_max = 1'024;
+/// Findings that are not reported twice; more are not reported at all.
+inline constexpr size_t lockdep_seen_findings_max = 1'024;
+/// For the classes of all rings that were reported.
+inline constexpr uint32_t lockdep_ring_words_max = 1 << 13;
+/// Of one ring that are kept and told; longer ones are found, too.
+inline constexpr size_t lockdep_ring_steps_max = 16;
+/// Steps tried in one search for a ring: about a millisecond. Gates that differ from step to
+/// step make the search exponential; what was not found by then is hardly a ring that
+/// somebody could follow.
+inline constexpr uint32_t lockdep_search_tries_max = 32'768;
+/// After so many searches that were given up, each has half the tries, down to a thousand: a
+/// program with 10^5 hopeless steps loses seconds by it, not minutes.
+inline constexpr uint32_t lockdep_search_patience = 64;
+/// Ways looked at backward in all searches: some tenths of a second.
+inline constexpr uint64_t lockdep_search_looks_max = uint64_t{1} << 25;
+/// In one search after that: enough for all of a component of some tens of steps.
+inline constexpr uint32_t lockdep_search_looks_min = 1'024;
+/// Held locks, from the first, from which one acquisition adds steps. Who holds more has
+/// steps from the others by earlier acquisitions; a ring through a lock in the middle alone
+/// is missed.
+inline constexpr uint32_t lockdep_first_steps_max = 128;
+inline constexpr uint32_t lockdep_last_steps_max = 128;  ///< The same from the last.
+/// Classes that turn out to be one; of more, the last ones stay what they are.
+inline constexpr size_t lockdep_merge_members_max = 8'192;
+/// Rings of one merge; more are not reported.
+inline constexpr size_t lockdep_merge_findings_max = 32;
+/// Locks that have gone, but are evidence of steps within a merged class.
+inline constexpr size_t lockdep_merge_instances_max = 256;
+/// That a thread took lately, for whoever joins it.
+inline constexpr size_t lockdep_taken_locks_max = 64;
+/// Whose locks are remembered until they are joined.
+inline constexpr size_t lockdep_ended_threads_max = 256;
+/// Locks that stand for the end of a thread in reports about joins, in turns.
+inline constexpr size_t lockdep_thread_ends_max = 64;
+/// Gates of what a handler and the code that it interrupts take.
+inline constexpr size_t lockdep_signal_gates_max = 8;
+/// Locks that handlers take, with the signals that they handle.
+inline constexpr size_t lockdep_handler_wants_max = 64;
+/// Of a thread, within each other; deeper ones are not told apart.
+inline constexpr uint32_t lockdep_handlers_max = 4;
+/// Locks held by who waits at a condition or notifies it.
+inline constexpr size_t lockdep_wait_holds_max = 4;
+/// Locks that a thread takes before it notifies.
+inline constexpr size_t lockdep_notifier_needs_max = 16;
+/// Of one condition that held something; of more, nothing is certain.
+inline constexpr size_t lockdep_waiters_max = 4;
+/// Of one condition; of more, nothing is certain.
+inline constexpr size_t lockdep_notifiers_max = 4;
+/// Of one condition, where somebody waits with locks held.
+inline constexpr size_t lockdep_wait_places_max = 8;
+/// Of a thread: who made it, who made that one, and so on.
+inline constexpr size_t lockdep_ancestors_max = 4;
+/// Of a thread, for its short way. Powers of two, like the next three.
+inline constexpr size_t lockdep_locks_cached_min = 32;
+inline constexpr size_t lockdep_locks_cached_max = 512;  ///< From lockdep_cache_misses_max on.
+inline constexpr size_t lockdep_chains_cached_min = 64;
+inline constexpr size_t lockdep_chains_cached_max = 1'024;
+/// Of a thread with small caches; then it gets large ones, 28 KiB.
+inline constexpr uint32_t lockdep_cache_misses_max = 128;
+/// Held locks that a thread has room for before it asks for memory.
+inline constexpr size_t lockdep_held_min = 16;
+/// In builds that watch their own locks: a wait that lasts so long looks whether it hangs.
+inline constexpr Duration watch_hang_after = 3s;
+inline constexpr Duration watch_look_interval = 500ms;  ///< And then again.
+
+// --- lockcheck: the library in the program ------------------------------------------------------
+/// Of one process; more are counted, but neither kept nor shown.
+inline constexpr uint32_t lockcheck_findings_max = 1'000;
+/// Of one process; more is refused unread.
+inline constexpr size_t lockcheck_document_bytes_max = size_t{64} << 20;
+/// What a line that does not move has for later findings.
+inline constexpr size_t lockcheck_document_spare_bytes = 64u << 10;
+/// For the lock of the JSON file: whoever has it writes a few kilobytes.
+inline constexpr Duration lockcheck_file_patience = 10s;
+inline constexpr Duration lockcheck_file_pause = 5ms;  ///< Between tries to get it.
+/// Classes whose types are asked for at the end; each is a look into debug information.
+inline constexpr size_t lockcheck_types_asked_max = 4'096;
+/// On which the validator works, so that a program needs no more stack than without.
+inline constexpr size_t lockcheck_own_stack_bytes = 65'536;
+/// Of what starts the renderer beside the program.
+inline constexpr size_t lockcheck_helper_stack_bytes = 65'536;
+/// Put on the stack of a child of vfork() for exec; with more, that program goes unwatched.
+inline constexpr size_t lockcheck_arguments_bytes_max = size_t{512} << 10;
+/// Taken for the first thread's stack where it has no limit.
+inline constexpr size_t lockcheck_main_stack_bytes_max = size_t{64} << 20;
+/// Stacks may be endless where code has no unwind tables.
+inline constexpr size_t lockcheck_frames_walked_max = 512;
+/// Return addresses that tell apart who initialises.
+inline constexpr size_t lockcheck_class_frames = 6;
+/// Of the C and C++ libraries before the program's.
+inline constexpr size_t lockcheck_library_frames_max = 10;
+inline constexpr size_t lockcheck_wrappers_max = 6;  ///< Wrappers of wrappers of wrappers.
+/// Of code: wrappers are short, and a longer function knows what it initialises.
+inline constexpr size_t lockcheck_wrapper_bytes_max = 1'024;
+/// Up to this size, an offset says which member a lock is; in larger blocks it rather says
+/// which element of an array.
+inline constexpr uint64_t lockcheck_object_bytes_max = 4'096;
+/// So many locks with nothing besides are rather a struct; more are an array.
+inline constexpr uint64_t lockcheck_struct_locks_max = 3;
+/// How far before an address the beginning of its block is looked for.
+inline constexpr size_t lockcheck_heap_scan_bytes_max = 65'536;
+/// Places looked at for one caller of malloc(); then its blocks have none.
+inline constexpr size_t lockcheck_site_probes_max = 16;
+/// Aliases and nested symbols are few; looking back further finds nothing.
+inline constexpr size_t lockcheck_symbols_back_max = 8;
+/// With locks in them, of which one dlclose() asks whether they went.
+inline constexpr size_t lockcheck_modules_max = 64;
+/// Locks on stacks whose frames are remembered at once.
+inline constexpr size_t lockcheck_stack_watches_max = 4'096;
+/// Of those, asked whether their lock is gone before a fresh one is taken.
+inline constexpr size_t lockcheck_stack_watch_looks_max = 16;
+/// Places that used a lock in the frame that is remembered.
+inline constexpr size_t lockcheck_stack_sites_max = 3;
+/// Words that look like return addresses, above a lock on another thread's stack.
+inline constexpr size_t lockcheck_stack_signs_max = 3;
+/// How far above it they are looked for.
+inline constexpr uintptr_t lockcheck_stack_signs_bytes = 768;
+/// From a fiber's frame to a lock that is taken to be on its stack.
+inline constexpr uintptr_t lockcheck_fiber_bytes_max = uintptr_t{256} << 10;
+/// Made to be shared between processes: few. With more, each is taken for one of those.
+inline constexpr uint32_t lockcheck_shared_spinlocks_max = 256;
+/// Tries for a spinlock before the clock is read.
+inline constexpr int lockcheck_spins_between_looks = 1'000;
+/// Names of threads that have ended, for reports.
+inline constexpr size_t lockcheck_thread_names_max = 1 << 20;
+inline constexpr size_t lockcheck_handlers_max = 16;  ///< Handlers of a thread within each other.
+/// Waits and notifications of a thread that need no look; a power of two.
+inline constexpr size_t lockcheck_meetings_cached = 128;
+/// Times that one of them is told to the validator again.
+inline constexpr uint32_t lockcheck_meetings_told_max = 100;
+/// Between two looks of a wait for a hang: doubled from the first to the last.
+inline constexpr Duration lockcheck_hang_pause_min = 100ms;
+inline constexpr Duration lockcheck_hang_pause_max = 1s;
+
+// --- lockcheck: the program ---------------------------------------------------------------------
+inline constexpr Duration lockcheck_hang_after_max = 24h;  ///< Of --hang-after.
+/// A state file of a run that is gone is left alone for so long.
+inline constexpr Duration lockcheck_state_kept = 1h;
+inline constexpr size_t lockcheck_suppressions_bytes_max = 4u << 20;  ///< Of one file.
+/// Of a generated suppression: enough to be precise, few enough to outlive a change
+/// elsewhere.
+inline constexpr size_t lockcheck_frames_generated_max = 4;
+inline constexpr size_t lockcheck_frames_shown_max = 24;  ///< Of one stack; the JSON has them all.
+/// The program waits for the renderer; a file system that hangs must not keep it for ever.
+inline constexpr Duration lockcheck_render_patience = 60s;
+/// A program waits at its end for the types of locks: what is not known by then stays so.
+inline constexpr Duration lockcheck_types_time_max = 1500ms;
+/// The runtime waits no longer than that, whatever hangs.
+inline constexpr Duration lockcheck_types_patience = 2s;
+inline constexpr size_t lockcheck_question_bytes_max = 16u << 20;  ///< Of one question about types.
+/// Program headers and the dynamic linker's name are at a file's beginning, wherever a linker
+/// is sane.
+inline constexpr size_t lockcheck_program_head_bytes = 64u << 10;
+/// As the kernel: a script's interpreter may be a script.
+inline constexpr int lockcheck_scripts_max = 4;
+/// Of a module's debug information that is read for types.
+inline constexpr uint64_t lockcheck_debug_bytes_max = 500u << 20;
+/// Entries of it within each other, and references from one to the next.
+inline constexpr int lockcheck_debug_depth_max = 64;
+/// Looked at in one unit for a name; large ones have some 100,000.
+inline constexpr size_t lockcheck_unit_entries_max = 200'000;
+/// Blocks, namespaces and inlined functions within each other.
+inline constexpr int lockcheck_unit_scopes_max = 200;
+/// Structures within structures that a member's name leads through.
+inline constexpr int lockcheck_named_depth_max = 16;
+/// Structures within structures, where a lock is looked for.
+inline constexpr int lockcheck_type_depth_max = 24;
+/// The same, where each structure is looked at in full.
+inline constexpr int lockcheck_type_parts_depth_max = 6;
+/// For one lock: malformed ones may contain each other many times.
+inline constexpr int lockcheck_types_looked_at_max = 10'000;
+/// Of an array in a structure whose locks are listed.
+inline constexpr uint64_t lockcheck_type_elements_max = 4;
+/// More than this around a lock is something that has one, unless it ends in "lock" or the
+/// like.
+inline constexpr uint64_t lockcheck_lock_extra_bytes_max = 64;
+inline constexpr int lockcheck_pointers_max = 4;  ///< Pointers to pointers, and the like.
+/// Wrappers around an allocation or initialisation that are gone through.
+inline constexpr size_t lockcheck_making_frames_max = 12;
+/// An object's constructor is called within that much code behind the allocation.
+inline constexpr size_t lockcheck_constructor_code_bytes = 128;
+/// A variable that is declared in the line of a call gets the result that soon.
+inline constexpr uint64_t lockcheck_result_code_bytes = 32;
 
 }  // namespace braidway::limits

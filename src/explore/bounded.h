@@ -2,11 +2,8 @@
 // Every interleaving with few preemptions.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-#include <vector>
-
 #include "explore/chooser.h"
+#include "explore/depth_first.h"
 
 namespace braidway::explore {
 
@@ -24,24 +21,21 @@ class BoundedSearch final : public Chooser {
 
     void begin(const Execution& /*execution*/) override {}
     unsigned pick(const Execution& execution) override;
-    unsigned choose(const Execution& execution, unsigned count) override;
-    bool next() override;
+    unsigned choose(const Execution& execution, unsigned count) override {
+        return stack_.choose(execution, count);
+    }
+    bool next() override { return stack_.next(); }
 
   private:
-    struct Node {
-        uint64_t shape;
-        Slots enabled;
-        Slots rest;            ///< To be explored.
-        Slots free;            ///< Whose choice is no preemption.
-        unsigned preemptions;  ///< Before this step.
-        uint8_t slot;
-        uint16_t choice;
-        uint16_t choices;
+    struct Node : DepthFirstNode {
+        Slots free = 0;            ///< Whose choice is no preemption.
+        unsigned preemptions = 0;  ///< Before this step.
     };
 
+    void open(const Execution& execution, Node& node, const Node* before) const;
+
     const unsigned preemptions_max_;
-    std::vector<Node> nodes_;
-    size_t prefix_ = 0;
+    DepthFirst<Node> stack_;
 };
 
 }  // namespace braidway::explore

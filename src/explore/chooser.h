@@ -84,6 +84,8 @@ class Chooser {
     virtual void ended(const Execution& /*execution*/) {}
     /// Whether there is another execution to look at.
     virtual bool next() = 0;
+    /// Different states that were come to; 0 of a search that does not look at states.
+    virtual uint64_t states() const { return 0; }
 };
 
 }  // namespace braidway::explore

@@ -121,9 +121,7 @@ Verdict explore(const Options& options, const std::function<void(World&)>& setup
         }
         is_complete = !chooser->next();
     }
-    if (const auto* const search = dynamic_cast<const StateSearch*>(chooser.get())) {
-        verdict.states = search->states();
-    }
+    verdict.states = chooser->states();
     // The races of steps that an execution never came to are not known. A bounded search does not
     // go by races.
     if (options.method == Method::every && lacks_ends) is_complete = false;

@@ -2,11 +2,10 @@
 // Every step in every state, once.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
-#include <vector>
 
 #include "explore/chooser.h"
+#include "explore/depth_first.h"
 #include "explore/state_set.h"
 
 namespace braidway::explore {
@@ -25,22 +24,14 @@ class StateSearch final : public Chooser {
   public:
     void begin(const Execution& /*execution*/) override {}
     unsigned pick(const Execution& execution) override;
-    unsigned choose(const Execution& execution, unsigned count) override;
-    bool next() override;
-
-    uint64_t states() const { return seen_.size(); }
+    unsigned choose(const Execution& execution, unsigned count) override {
+        return stack_.choose(execution, count);
+    }
+    bool next() override { return stack_.next(); }
+    uint64_t states() const override { return seen_.size(); }
 
   private:
-    struct Node {
-        uint64_t shape;
-        Slots rest;    ///< To be explored.
-        uint8_t slot;  ///< Under way.
-        uint16_t choice;
-        uint16_t choices;
-    };
-
-    std::vector<Node> nodes_;
-    size_t prefix_ = 0;  ///< So many steps are prescribed.
+    DepthFirst<DepthFirstNode> stack_;
     StateSet seen_;
 };
 

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/limits.h"
 #include "lockdep/surroundings.h"
 
 namespace braidway::lockdep {
@@ -16,7 +17,7 @@ namespace braidway::lockdep {
 /// Threads: one at a time.
 class Arena {
   public:
-    static constexpr size_t bytes_max = size_t{64} << 20;
+    static constexpr size_t bytes_max = limits::lockdep_bytes_max;
     static constexpr size_t chunk_bytes = size_t{256} << 10;
 
     explicit Arena(Surroundings& surroundings) : surroundings_(surroundings) {}

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/limits.h"
 #include "lockdep/arena.h"
 #include "lockdep/mixing.h"
 #include "lockdep/words.h"
@@ -19,8 +20,8 @@ namespace braidway::lockdep {
 /// Threads: find() and variants() any, without a lock; the others one at a time.
 class ChainSet {
   public:
-    static constexpr size_t chains_max = 65'536;
-    static constexpr uint32_t variants_max = 8;
+    static constexpr size_t chains_max = limits::lockdep_chains_max;
+    static constexpr uint32_t variants_max = limits::lockdep_chain_variants_max;
 
     /// A chain that is known.
     struct Known {

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/limits.h"
 #include "lockdep/arena.h"
 #include "lockdep/lock.h"
 
@@ -26,7 +27,7 @@ struct LockClass {
 /// Threads: one at a time.
 class ClassTable {
   public:
-    static constexpr uint32_t classes_max = 8'192;
+    static constexpr uint32_t classes_max = limits::lockdep_classes_max;
     /// Set in the id of a lock that is its own class; the rest is the lock's id.
     static constexpr uint32_t own_class = 0x8000'0000;
 

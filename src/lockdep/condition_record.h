@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 
+#include "base/limits.h"
 #include "lockdep/taken_locks.h"
 #include "lockdep/words.h"
 
@@ -12,7 +13,7 @@ namespace braidway::lockdep {
 
 /// A thread that notified a condition.
 struct Notifier {
-    static constexpr size_t needs_max = 16;
+    static constexpr size_t needs_max = limits::lockdep_notifier_needs_max;
 
     ThreadNumber thread = 0;
     bool known = false;      ///< What it needs is known.
@@ -46,7 +47,7 @@ struct Notifier {
 
 /// A thread that waited and held something else.
 struct Waiter {
-    static constexpr size_t ancestors_max = 4;
+    static constexpr size_t ancestors_max = limits::lockdep_ancestors_max;
 
     ThreadNumber thread = 0;
     /// Who made it, who made that one, and so on.
@@ -64,7 +65,7 @@ struct Waiter {
 
 /// Where somebody waits with locks held besides.
 struct WaitPlace {
-    static constexpr size_t holds_max = 4;
+    static constexpr size_t holds_max = limits::lockdep_wait_holds_max;
 
     uintptr_t place = 0;
     ThreadNumber thread = 0;
@@ -83,8 +84,8 @@ struct WaitPlace {
 ///          many means that nothing is certain any more (`uncertain`).
 /// Threads: one at a time.
 struct ConditionRecord {
-    static constexpr size_t waiters_max = 4;
-    static constexpr size_t notifiers_max = 4;
+    static constexpr size_t waiters_max = limits::lockdep_waiters_max;
+    static constexpr size_t notifiers_max = limits::lockdep_notifiers_max;
 
     ConditionRecord* next_idle = nullptr;
     LockId mutex = 0;
@@ -93,7 +94,7 @@ struct ConditionRecord {
     bool uncertain = false;
     bool answers = false;  ///< Who notifies it with a lock held waits with it for the answer.
     std::array<Waiter, waiters_max> waiters = {};
-    static constexpr size_t places_max = 8;
+    static constexpr size_t places_max = limits::lockdep_wait_places_max;
     size_t place_count = 0;
     std::array<WaitPlace, places_max> places = {};  ///< The last ones.
     std::array<Notifier, notifiers_max> notifiers;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 
+#include "base/limits.h"
 #include "lockdep/words.h"
 
 namespace braidway::lockdep {
@@ -30,7 +31,7 @@ struct Chain {
 /// A finding or a note. Locks in it are described as they were: a Lock that has been forgotten
 /// since keeps its description until the report is done.
 struct Finding {
-    static constexpr size_t chains_max = 16;
+    static constexpr size_t chains_max = limits::lockdep_ring_steps_max;
 
     FindingKind kind = FindingKind::order;
     bool note = false;  ///< Leaves the program's exit status alone.

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "base/limits.h"
 #include "lockdep/class_origin.h"
 #include "lockdep/paged_array.h"
 
@@ -22,7 +23,7 @@ struct FormerLock {
 /// Threads: one at a time.
 class FormerLocks {
   public:
-    static constexpr uint32_t former_max = 1'024;
+    static constexpr uint32_t former_max = limits::lockdep_formers_max;
 
     explicit FormerLocks(Arena& arena) : all_(arena) {}
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 
+#include "base/limits.h"
 #include "lockdep/growing_hash.h"
 #include "lockdep/step.h"
 
@@ -14,7 +15,7 @@ namespace braidway::lockdep {
 /// A set of gates to look at: locks in rising order, with one bit each that says "exclusively".
 /// Valid as long as what it was taken from.
 struct GateView {
-    static constexpr uint32_t gates_max = 16;
+    static constexpr uint32_t gates_max = limits::lockdep_gates_max;
 
     uint32_t count = 0;
     uint32_t exclusive = 0;         ///< Bit i: lock(i) is held exclusively.
@@ -59,7 +60,7 @@ using GateSetId = uint32_t;
 /// Threads: one at a time.
 class GateSets {
   public:
-    static constexpr uint32_t words_max = 1 << 22;
+    static constexpr uint32_t words_max = limits::lockdep_gate_words_max;
 
     explicit GateSets(Arena& arena) : words_(arena), hash_(arena) {}
 

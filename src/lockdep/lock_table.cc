@@ -3,6 +3,7 @@
 
 #include <new>
 
+#include "base/limits.h"
 #include "lockdep/mixing.h"
 
 namespace braidway::lockdep {
@@ -23,9 +24,8 @@ bool LockTable::start() {
 
 Lock* LockTable::find(const void* address) const {
     // A lock that is being moved from one list to another may lead astray; the bound ends that.
-    constexpr size_t steps_max = 4'096;
     Lock* lock = by_address_[bucket_of(address)].load(std::memory_order_acquire);
-    for (size_t step = 0; lock != nullptr && step < steps_max; ++step) {
+    for (size_t step = 0; lock != nullptr && step < limits::lockdep_bucket_looks_max; ++step) {
         if (lock->address.load(std::memory_order_acquire) == address &&
             lock->id.load(std::memory_order_acquire) != 0)
             return lock;

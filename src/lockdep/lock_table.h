@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/limits.h"
 #include "lockdep/arena.h"
 #include "lockdep/lock.h"
 #include "lockdep/range_filter.h"
@@ -62,8 +63,10 @@ class LockTable {
     static constexpr size_t buckets = 32'768;
     static constexpr size_t page_buckets = 8'192;
     static constexpr size_t slab_locks = 64;
-    static constexpr size_t kept_min = 1'024;           ///< Forgotten ones whose memory waits.
-    static constexpr size_t evidence_kept_min = 4'096;  ///< The same for those in evidence.
+    static constexpr size_t kept_min =
+        limits::lockdep_locks_kept_min;  ///< Forgotten ones whose memory waits.
+    static constexpr size_t evidence_kept_min =
+        limits::lockdep_evidence_kept_min;  ///< The same for those in evidence.
 
     struct Slab {
         Slab* next = nullptr;

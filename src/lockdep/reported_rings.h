@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 
+#include "base/limits.h"
 #include "lockdep/finding.h"
 #include "lockdep/mixing.h"
 #include "lockdep/paged_array.h"
@@ -37,7 +38,7 @@ struct RingClasses {
 /// Threads: one at a time.
 class ReportedRings {
   public:
-    static constexpr uint32_t words_max = 1 << 13;
+    static constexpr uint32_t words_max = limits::lockdep_ring_words_max;
 
     explicit ReportedRings(Arena& arena) : words_(arena) {}
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "base/limits.h"
 #include "lockdep/gate_table.h"
 #include "lockdep/node_order.h"
 #include "lockdep/step_table.h"
@@ -33,14 +34,14 @@ class RingSearch {
   public:
     /// About a millisecond. Gates that differ from step to step make the search exponential; what
     /// was not found by then is hardly a ring that somebody could follow.
-    static constexpr uint32_t tries_max = 32'768;
+    static constexpr uint32_t tries_max = limits::lockdep_search_tries_max;
     /// After so many searches that were given up, each has half the tries, down to a thousand: a
     /// program with 10^5 hopeless steps loses seconds by it, not minutes.
-    static constexpr uint32_t patience = 64;
+    static constexpr uint32_t patience = limits::lockdep_search_patience;
     /// Ways looked at backward in all searches: some tenths of a second.
-    static constexpr uint64_t looks_max = uint64_t{1} << 25;
+    static constexpr uint64_t looks_max = limits::lockdep_search_looks_max;
     /// In one search after that: enough for all of a component of some tens of steps.
-    static constexpr uint32_t looks_min = 1'024;
+    static constexpr uint32_t looks_min = limits::lockdep_search_looks_min;
 
     RingSearch(Arena& arena, StepTable& table, const NodeOrder& order)
         : table_(table), order_(order), taken_(arena), frames_(arena) {}

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/limits.h"
 #include "lockdep/mixing.h"
 
 namespace braidway::lockdep {
@@ -15,7 +16,7 @@ namespace braidway::lockdep {
 /// Threads: one at a time.
 class SeenFindings {
   public:
-    static constexpr size_t seen_max = 1'024;
+    static constexpr size_t seen_max = limits::lockdep_seen_findings_max;
 
     /// True when `key` is new; remembers it.
     bool is_new(uint64_t key) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <span>
 
+#include "base/limits.h"
 #include "lockdep/lock.h"
 #include "lockdep/step.h"
 #include "lockdep/words.h"
@@ -36,7 +37,7 @@ struct SignalUse {
     SignalUse* next_made = nullptr;  ///< In the list of all, also of idle ones.
     Lock* lock = nullptr;            ///< nullptr: idle.
     /// What everyone held besides who held the lock interruptibly; some of it.
-    static constexpr size_t gates_max = 8;
+    static constexpr size_t gates_max = limits::lockdep_signal_gates_max;
     size_t gate_count = 0;
     std::array<Gate, gates_max> gates = {};
     ThreadNumber taker = 0;  ///< The last thread of each sort, and where it was.

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <span>
 
+#include "base/limits.h"
 #include "lockdep/arena.h"
 #include "lockdep/words.h"
 
@@ -20,8 +21,8 @@ namespace braidway::lockdep {
 /// Threads: add() one at a time; get() any.
 class StackStore {
   public:
-    static constexpr size_t frames_max = 24;  ///< Of one stack.
-    static constexpr size_t nodes_max = 262'144;
+    static constexpr size_t frames_max = limits::lockdep_stack_frames_max;  ///< Of one stack.
+    static constexpr size_t nodes_max = limits::lockdep_stack_nodes_max;
 
     explicit StackStore(Arena& arena) : arena_(arena) {}
 

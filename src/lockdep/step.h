@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 
+#include "base/limits.h"
 #include "lockdep/words.h"
 
 namespace braidway::lockdep {
@@ -45,7 +46,7 @@ using GatesTold = std::array<LockId, also_held_max + 1>;
 /// Steps of which each wants what the next one holds, and the last what the first holds. Rings
 /// longer than steps_max are searched for and found, but only their first steps are kept.
 struct Ring {
-    static constexpr size_t steps_max = 16;
+    static constexpr size_t steps_max = limits::lockdep_ring_steps_max;
 
     uint32_t length = 0;
     std::array<Step, steps_max> steps;

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 
+#include "base/limits.h"
 #include "lockdep/gate_sets.h"
 #include "lockdep/growing_hash.h"
 #include "lockdep/paged_array.h"
@@ -93,10 +94,10 @@ struct Node {
 /// Threads: one at a time.
 class StepTable {
   public:
-    static constexpr uint32_t nodes_max = 65'536;
-    static constexpr uint32_t steps_max = 1 << 18;
-    static constexpr uint32_t extra_ways_max = 1 << 18;
-    static constexpr unsigned ways_max = 8;
+    static constexpr uint32_t nodes_max = limits::lockdep_nodes_max;
+    static constexpr uint32_t steps_max = limits::lockdep_steps_max;
+    static constexpr uint32_t extra_ways_max = limits::lockdep_extra_ways_max;
+    static constexpr unsigned ways_max = limits::lockdep_ways_max;
 
     explicit StepTable(Arena& arena)
         : gates_(arena), nodes_(arena), records_(arena), extra_(arena), hash_(arena) {}

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/limits.h"
 #include "lockdep/lock.h"
 #include "lockdep/words.h"
 
@@ -36,7 +37,7 @@ struct Taken {
 ///          live() then says false or which differ in their stack.
 class TakenLocks {
   public:
-    static constexpr size_t locks_max = 64;
+    static constexpr size_t locks_max = limits::lockdep_taken_locks_max;
 
     void note(const Taken& taken) {
         Slot& slot = slots_[taken.id % locks_max];

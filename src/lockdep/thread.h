@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/limits.h"
 #include "lockdep/lock.h"
 #include "lockdep/taken_locks.h"
 #include "lockdep/wait_endings.h"
@@ -72,10 +73,11 @@ struct Blocked {
 /// Threads: its own; held(), held_count(), number() and the Blocked inside may be read by any.
 class Thread {
   public:
-    static constexpr size_t locks_cached_min = 32;  ///< Powers of two, all of them.
-    static constexpr size_t locks_cached_max = 512;
-    static constexpr size_t chains_cached_min = 64;
-    static constexpr size_t chains_cached_max = 1024;
+    static constexpr size_t locks_cached_min =
+        limits::lockdep_locks_cached_min;  ///< Powers of two, all of them.
+    static constexpr size_t locks_cached_max = limits::lockdep_locks_cached_max;
+    static constexpr size_t chains_cached_min = limits::lockdep_chains_cached_min;
+    static constexpr size_t chains_cached_max = limits::lockdep_chains_cached_max;
     static constexpr size_t hot_steps_log2 = 5;
 
     Thread(const Thread&) = delete;
@@ -240,7 +242,8 @@ class Thread {
     CachedLock* large_locks_ = nullptr;
     KnownChain* large_chains_ = nullptr;
     Blocked blocked_;
-    static constexpr uint32_t handlers_max = 4;  ///< Deeper ones are not told apart.
+    static constexpr uint32_t handlers_max =
+        limits::lockdep_handlers_max;  ///< Deeper ones are not told apart.
     struct Handler {
         uint64_t key = 0;  ///< And what it held, before it began.
         uint32_t held_count = 0;
@@ -262,7 +265,7 @@ class Thread {
     std::array<uint64_t, 4> notified_ = {};
     TakenLocks taken_;
 
-    static constexpr size_t held_min = 16;
+    static constexpr size_t held_min = limits::lockdep_held_min;
     HeldLock small_held_[held_min];
     CachedLock small_locks_[locks_cached_min];
     KnownChain small_chains_[chains_cached_min];

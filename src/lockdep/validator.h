@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 
+#include "base/limits.h"
 #include "lockdep/class_origin.h"
 #include "lockdep/finding.h"
 #include "lockdep/lock.h"
@@ -37,8 +38,8 @@ namespace braidway::lockdep {
 ///          interrupts its holder on the same thread must not call in (see Guard).
 class Validator {
   public:
-    static constexpr uint32_t classes_max = 8'192;
-    static constexpr uint32_t chains_max = 65'536;
+    static constexpr uint32_t classes_max = limits::lockdep_classes_max;
+    static constexpr uint32_t chains_max = limits::lockdep_chains_max;
 
     explicit Validator(Surroundings& surroundings);
     Validator(const Validator&) = delete;
@@ -183,6 +184,10 @@ class Validator {
 
     /// Goes up whenever something new is learnt about the lock order.
     uint64_t order_changes() const;
+
+    /// Where in its frame `lock` is, which was first seen by another thread than its stack's:
+    /// block_made_at and offset_bytes of its Making, and whether that may tell its type.
+    void frame_found(Lock& lock, uint64_t block_made_at, uint64_t offset_bytes, bool typed);
 
     /// These classes (ClassOrigin::class_id) are one: reports the rings that this makes, and from
     /// here on their locks are of one class. What is not a class any more is left out. One thread

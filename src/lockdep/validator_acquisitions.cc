@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Taking locks and giving them back.
+#include "base/limits.h"
 #include "lockdep/mixing.h"
 #include "lockdep/validator_state.h"
 
 namespace braidway::lockdep {
 namespace {
-
-/// Misses of the short way after which a thread gets large caches.
-constexpr uint32_t misses_of_small_caches = 128;
 
 /// What a thread holds when it wants a lock.
 struct Holding {
@@ -98,7 +96,7 @@ void Validator::wants(Thread& thread, Lock& lock, Access access, uintptr_t site,
     pending.access = access;
     pending.site = site;
     pending.key = Thread::key_with(thread.key_, pending.id, access, site);
-    const bool grow = ++thread.misses_ == misses_of_small_caches;
+    const bool grow = ++thread.misses_ == limits::lockdep_cache_misses_max;
     const bool crowded = thread.held_count_.load(std::memory_order_relaxed) >= thread.held_room_;
     if (grow || crowded) [[unlikely]]
         state_->grow(thread, grow, crowded, pending);

@@ -2,21 +2,11 @@
 // Classes that turn out to be one, when somebody knows more of their locks than was seen.
 #include <algorithm>
 
+#include "base/limits.h"
 #include "lockdep/mixing.h"
 #include "lockdep/validator_state.h"
 
 namespace braidway::lockdep {
-namespace {
-
-/// Of more classes in a group the last ones stay what they are.
-constexpr size_t members_max = 8'192;
-/// More rings of one group are not kept, and not reported.
-constexpr size_t findings_max = 32;
-/// Locks that have gone, but are evidence of steps within the class.
-constexpr size_t instances_max = 256;
-
-}  // namespace
-
 /// What merges need, once made.
 struct Validator::State::MergeRoom {
     size_t class_count = 0;
@@ -24,15 +14,16 @@ struct Validator::State::MergeRoom {
     size_t address_count = 0;
     size_t instance_count = 0;
     size_t finding_count = 0;
-    uint32_t classes[members_max];  ///< Sorted.
-    NodeId nodes[members_max];
-    const void* addresses[members_max];  ///< Of members that were a class of their own; sorted.
+    uint32_t classes[limits::lockdep_merge_members_max];  ///< Sorted.
+    NodeId nodes[limits::lockdep_merge_members_max];
+    const void* addresses[limits::lockdep_merge_members_max];  ///< Of members that were a class of
+                                                               ///< their own; sorted.
     struct Instance {
         LockId lock;
         NodeId node;
     };
-    Instance instances[instances_max];
-    Finding findings[findings_max];
+    Instance instances[limits::lockdep_merge_instances_max];
+    Finding findings[limits::lockdep_merge_findings_max];
 
     bool has(uint32_t class_id) const {
         return std::binary_search(classes, classes + class_count, class_id);
@@ -45,7 +36,7 @@ class Validator::State::Merge final : public OrderGraph::Merging {
     Merge(State& state, MergeRoom& room) : state_(state), room_(room) {}
 
     void run(std::span<const uint32_t> class_ids) {
-        room_.class_count = std::min<size_t>(class_ids.size(), members_max);
+        room_.class_count = std::min<size_t>(class_ids.size(), limits::lockdep_merge_members_max);
         std::copy_n(class_ids.begin(), room_.class_count, room_.classes);
         std::sort(room_.classes, room_.classes + room_.class_count);
         room_.node_count = room_.address_count = room_.instance_count = room_.finding_count = 0;
@@ -62,14 +53,14 @@ class Validator::State::Merge final : public OrderGraph::Merging {
             return state_.own_node(*known);
         for (size_t at = 0; at < room_.instance_count; ++at)
             if (room_.instances[at].lock == id) return room_.instances[at].node;
-        if (room_.instance_count == instances_max) return 0;
+        if (room_.instance_count == limits::lockdep_merge_instances_max) return 0;
         const NodeId node = state_.graph.add_node(whole_->node);
         room_.instances[room_.instance_count++] = {id, node};
         return node;
     }
 
     void found(const Ring& ring) override {
-        if (room_.finding_count == findings_max) {
+        if (room_.finding_count == limits::lockdep_merge_findings_max) {
             state_.full.store(true, std::memory_order_relaxed);
             return;
         }
@@ -80,7 +71,8 @@ class Validator::State::Merge final : public OrderGraph::Merging {
 
   private:
     void take(const ClassOrigin& origin, NodeId node) {
-        if (!room_.has(origin.class_id) || room_.node_count == members_max) return;
+        if (!room_.has(origin.class_id) || room_.node_count == limits::lockdep_merge_members_max)
+            return;
         if (room_.node_count == 0) first_ = origin;
         room_.nodes[room_.node_count++] = node;
         if ((origin.class_id & ClassTable::own_class) != 0)
@@ -175,6 +167,18 @@ uint64_t Validator::order_changes() const {
     if (state_ == nullptr) return 0;
     const InternalGuard guard(state_->lock);
     return state_->graph.changes();
+}
+
+void Validator::frame_found(Lock& lock, uint64_t block_made_at, uint64_t offset_bytes, bool typed) {
+    if (state_ == nullptr) return;
+    const InternalGuard guard(state_->lock);
+    if (lock.id.load(std::memory_order_relaxed) == 0 || lock.making.place != Place::stack ||
+        lock.making.block_made_at != 0)
+        return;
+    lock.making.block_made_at = block_made_at;
+    lock.making.offset_bytes = offset_bytes;
+    // Of the others, the origin of their class has been noted by what was known then.
+    if (lock.making.class_key == 0) lock.making.typed = typed;
 }
 
 void Validator::merge_classes(std::span<const uint32_t> class_ids) {

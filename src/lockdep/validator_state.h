@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <span>
 
+#include "base/limits.h"
 #include "lockdep/arena.h"
 #include "lockdep/chain_set.h"
 #include "lockdep/class_table.h"
@@ -222,8 +223,8 @@ class Validator::State {
         ThreadNumber number = 0;
         TakenLocks taken;
     };
-    static constexpr size_t ended_max = 256;
-    static constexpr size_t ends_max = 64;
+    static constexpr size_t ended_max = limits::lockdep_ended_threads_max;
+    static constexpr size_t ends_max = limits::lockdep_thread_ends_max;
     Ended* ended = nullptr;
     size_t ended_count = 0;
     Lock* ends[ends_max] = {};  ///< The pseudo locks made last, for threads' ends.
@@ -231,7 +232,7 @@ class Validator::State {
     std::atomic<uint64_t> signals_handled = 0;
     SignalUse* idle_signal_uses = nullptr;
     std::atomic<SignalUse*> signal_uses = nullptr;  ///< All that were ever made.
-    static constexpr size_t handler_wants_max = 64;
+    static constexpr size_t handler_wants_max = limits::lockdep_handler_wants_max;
     HandlerWant handler_wants[handler_wants_max] = {};
     uint64_t searches = 0;  ///< For hangs.
     ConditionRecord* idle_records = nullptr;

@@ -1,22 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Steps of the order graph: what a thread holds, and what it wants besides.
+#include "base/limits.h"
 #include "lockdep/validator_state.h"
 
 namespace braidway::lockdep {
-namespace {
-
-/// From how many held locks steps are added for one acquisition: those taken first and those taken
-/// last. Who holds more has steps from the others by earlier acquisitions; a ring through a lock in
-/// the middle alone is missed.
-constexpr uint32_t first_steps_max = 128;
-constexpr uint32_t last_steps_max = 128;
-
-}  // namespace
-
 void Validator::State::add_steps(const Thread& thread, Lock& wanted, Access access, StackId stack) {
     const uint32_t count = thread.held_count();
     for (uint32_t at = 0; at < count; ++at) {
-        if (at >= first_steps_max && count - at > last_steps_max) continue;
+        if (at >= limits::lockdep_first_steps_max && count - at > limits::lockdep_last_steps_max)
+            continue;
         const HeldLock& held = thread.held(at);
         Lock& from = *held.lock.load(std::memory_order_relaxed);
         if (&from == &wanted || !held.live()) continue;

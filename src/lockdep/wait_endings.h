@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/limits.h"
 #include "lockdep/mixing.h"
 #include "lockdep/taken_locks.h"
 #include "lockdep/words.h"
@@ -14,7 +15,7 @@ namespace braidway::lockdep {
 
 /// Somebody notified a condition and held locks.
 struct Notification {
-    static constexpr size_t holds_max = 4;
+    static constexpr size_t holds_max = limits::lockdep_wait_holds_max;
 
     LockId condition = 0;
     uint32_t ticket = 0;  ///< Lock::notified afterwards.

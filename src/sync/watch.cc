@@ -6,6 +6,7 @@
 #include <chrono>
 #include <utility>
 
+#include "base/limits.h"
 #include "braidway/sync/deadline.h"
 #include "braidway/sync/futex.h"
 #include "braidway/sync/may_sleep.h"
@@ -28,8 +29,6 @@ using lockdep::Validator;
 using sync::LockEvent;
 using sync::LockKind;
 using sync::LockMode;
-
-constexpr std::chrono::milliseconds half_a_second{500};
 
 /// What the short way needs of this thread.
 struct Watched {
@@ -208,7 +207,7 @@ void sleep_place(const char* where) {
 
 [[maybe_unused]] const sync::MaySleepHook hooked = sync::set_may_sleep_hook(sleep_place);
 
-constinit std::atomic<std::chrono::nanoseconds> hang_look_after{std::chrono::seconds(3)};
+constinit std::atomic<std::chrono::nanoseconds> hang_look_after{limits::watch_hang_after};
 
 /// The looks of one wait.
 class HangLooks {
@@ -303,7 +302,7 @@ sync::FutexOutcome futex_wait(const std::atomic<uint32_t>& word, uint32_t expect
     if (watched.outside == nullptr || watched.pending == nullptr)
         return sync::futex_wait(word, expected, scope);
     const std::chrono::nanoseconds first = hang_look_after.load(std::memory_order_relaxed);
-    const std::chrono::nanoseconds next = std::min<std::chrono::nanoseconds>(first, half_a_second);
+    const std::chrono::nanoseconds next = std::min(first, limits::watch_look_interval);
     HangLooks looks;
     for (std::chrono::nanoseconds wait = first;; wait = next) {
         const sync::FutexOutcome outcome =

@@ -305,6 +305,19 @@ def story_what_was_held_besides_and_who_allocated(stage):
     expect(name not in finding["message"], "the sentence is about the ring")
 
 
+def story_a_wrapper_is_not_the_place(stage):
+    done = watch(stage, "--json", "w.json", scenes(stage), "wrapped")
+    finding = documents(stage.path("w.json"))[0]["findings"][0]
+    for chain, place in zip(finding["chains"], ("audit_wrapped", "book_wrapped"), strict=True):
+        for name in ("holds_stack", "wants_stack"):
+            functions = [frame["function"] for frame in chain[name][:2]]
+            expect_equal(functions, ["take", place], f"{name} of {place}")
+            expect_equal(chain[name][0].get("wrapper"), True, f"{name}: take")
+    for place in ("book_wrapped", "audit_wrapped"):
+        expect(f"takes {'accounts' if place[0] == 'b' else 'journal'} in {place}" in done.stderr,
+               done.stderr)
+
+
 def story_text_comes_though_the_program_marks_its_descriptors(stage):
     done = watch(stage, scenes(stage), "closed_by_exec")
     expect("taken in opposite orders" in done.stderr, done.stderr)

@@ -27,6 +27,31 @@ static __attribute__((noinline)) void audit(void) {
     pthread_mutex_unlock(&accounts);
     pthread_mutex_unlock(&journal);
 }
+/// A wrapper, used here and there.
+static __attribute__((noinline)) void take(pthread_mutex_t* lock) {
+    if (pthread_mutex_lock(lock) != 0) abort();
+}
+static __attribute__((noinline)) void give(pthread_mutex_t* lock) {
+    if (pthread_mutex_unlock(lock) != 0) abort();
+}
+static __attribute__((noinline)) void begin_day(void) {
+    take(&accounts);
+    give(&accounts);
+    take(&journal);
+    give(&journal);
+}
+static __attribute__((noinline)) void book_wrapped(void) {
+    take(&accounts);
+    take(&journal);
+    give(&journal);
+    give(&accounts);
+}
+static __attribute__((noinline)) void audit_wrapped(void) {
+    take(&journal);
+    take(&accounts);
+    give(&accounts);
+    give(&journal);
+}
 /// Two locks that no call initialises, and further locks held in each way.
 static void heap_locks(void) {
     struct account {
@@ -149,6 +174,11 @@ int main(int argc, char** argv) {
     }
     if (strcmp(scene, "hang") == 0) hang();
     if (strcmp(scene, "heap_locks") == 0) heap_locks();
+    if (strcmp(scene, "wrapped") == 0) {
+        begin_day();
+        book_wrapped();
+        audit_wrapped();
+    }
     if (strcmp(scene, "closed_by_exec") == 0) {
         for (int fd = 0; fd < 3; ++fd) fcntl(fd, F_SETFD, FD_CLOEXEC);
         inversion();

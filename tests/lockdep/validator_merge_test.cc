@@ -67,6 +67,22 @@ TEST(Merging, FindsOrdersOfObjectsAllOfWhichHaveGone) {
     EXPECT_EQ(s.kinds(), "order");
 }
 
+TEST(Merging, IsForLocksOnStacksOnceTheirFrameIsFound) {
+    Typed s;
+    std::vector<Lock*> locks;
+    for (const size_t at : {0, 8})
+        locks.push_back(
+            s.validator.enlist(*s.main, &s.memory[at], 8, a_mutex, {.place = Place::stack}));
+    s.take_all(*s.main, {locks[0], locks[1]});
+    EXPECT_EQ(s.classes().size(), 0u);
+    s.validator.frame_found(*locks[0], 0x1000, 96, true);
+    s.validator.frame_found(*locks[0], 0x2000, 8, true);
+    s.validator.frame_found(*locks[1], 0x1000, 48, false);
+    ASSERT_EQ(s.classes().size(), 1u);
+    EXPECT_EQ(s.classes()[0].block_made_at, 0x1000u);
+    EXPECT_EQ(s.classes()[0].offset_bytes, 96u);
+}
+
 TEST(Merging, LeavesGatesAsTheyWere) {
     Typed s;
     Lock& gate = s.lock(&s.memory[100]);

@@ -10,17 +10,12 @@
 #include <set>
 #include <vector>
 
+#include "base/limits.h"
+
 namespace braidway::lockcheck {
 namespace {
 
 using namespace std::string_view_literals;
-
-/// Structures within structures that are followed.
-constexpr int depth_max = 16;
-/// Blocks, namespaces and inlined functions within each other.
-constexpr int scopes_max = 200;
-/// What is looked at in one unit; large ones have some 100,000 entries.
-constexpr size_t entries_max = 200'000;
 
 /// These are what a lock is; their own members are nobody's business.
 constexpr std::array lock_types{"pthread_mutex_t"sv,
@@ -67,7 +62,7 @@ std::string function_name(Dwarf_Die* die) {
 /// (dwarf_getscopes() would do it, but not in namespaces, where clang puts its functions.)
 bool find_scopes(Dwarf_Die* parent, Dwarf_Addr pc, int depth, std::vector<Dwarf_Die>& scopes) {
     Dwarf_Die each;
-    if (depth > scopes_max || dwarf_child(parent, &each) != 0) return false;
+    if (depth > limits::lockcheck_unit_scopes_max || dwarf_child(parent, &each) != 0) return false;
     do {
         switch (dwarf_tag(&each)) {
             case DW_TAG_namespace:
@@ -103,7 +98,7 @@ std::vector<Dwarf_Die> scopes_at(Dwarf_Die unit, Dwarf_Addr pc) {
 
 /// What a member's or element's type is behind its typedefs, unless it is a lock's.
 bool enter(Dwarf_Die type, Dwarf_Die& into) {
-    for (int depth = 0; depth < depth_max; ++depth) {
+    for (int depth = 0; depth < limits::lockcheck_named_depth_max; ++depth) {
         const std::string name = text_of(&type, DW_AT_name);
         if (std::ranges::find(lock_types, name) != lock_types.end()) return false;
         switch (dwarf_tag(&type)) {
@@ -155,7 +150,7 @@ bool member_of(Dwarf_Die* structure, uint64_t offset, Dwarf_Die& member, uint64_
 std::string way_to(Dwarf_Die type, uint64_t offset) {
     std::string way;
     Dwarf_Die inner;
-    for (int depth = 0; depth < depth_max && enter(type, inner); ++depth) {
+    for (int depth = 0; depth < limits::lockcheck_named_depth_max && enter(type, inner); ++depth) {
         const int tag = dwarf_tag(&inner);
         if (tag == DW_TAG_array_type) {
             Dwarf_Word size = 0;
@@ -240,7 +235,7 @@ std::string member_at(const ElfModule& module, std::span<const uint64_t> code,
     for (const uint64_t address : code) {
         std::optional<Dwarf_Die> unit = module.unit(address);
         if (!unit || !seen.insert(dwarf_dieoffset(&*unit)).second) continue;
-        size_t left = entries_max;
+        size_t left = limits::lockcheck_unit_entries_max;
         Dwarf_Die variable;
         Dwarf_Die type;
         if (find_variable(&*unit, symbol, left, variable) && type_of(&variable, type))

@@ -8,14 +8,10 @@
 
 #include "apps/lockcheck/naming.h"
 #include "base/clock.h"
+#include "base/limits.h"
 
 namespace braidway::lockcheck {
 namespace {
-
-/// Entries within each other, and references from one to the next, that are followed.
-constexpr int depth_max = 64;
-/// The sum of all units of a module that are read at all.
-constexpr uint64_t debug_bytes_max = 500u << 20;
 
 /// A unit as it is, or the part of it that -gsplit-dwarf put elsewhere.
 Dwarf_Die whole_unit(Dwarf_Die unit) {
@@ -29,7 +25,7 @@ Dwarf_Die whole_unit(Dwarf_Die unit) {
 
 /// The entry that this one is a copy or the definition of, to the end of such references.
 Dwarf_Die followed(Dwarf_Die die, bool to_declaration) {
-    for (int depth = 0; depth < depth_max; ++depth) {
+    for (int depth = 0; depth < limits::lockcheck_debug_depth_max; ++depth) {
         std::optional<Dwarf_Die> next = entry_reference(die, DW_AT_abstract_origin);
         if (!next && to_declaration) next = entry_reference(die, DW_AT_specification);
         if (!next) break;
@@ -40,7 +36,7 @@ Dwarf_Die followed(Dwarf_Die die, bool to_declaration) {
 
 /// Adds the functions inlined around `pc` below `parent`, outermost first.
 void find_inlined(Dwarf_Die parent, Dwarf_Addr pc, int depth, std::vector<Dwarf_Die>& found) {
-    if (depth > depth_max) return;
+    if (depth > limits::lockcheck_debug_depth_max) return;
     for (Dwarf_Die each : children(parent)) {
         const int tag = dwarf_tag(&each);
         if (tag != DW_TAG_inlined_subroutine && tag != DW_TAG_lexical_block) continue;
@@ -48,6 +44,30 @@ void find_inlined(Dwarf_Die parent, Dwarf_Addr pc, int depth, std::vector<Dwarf_
         if (tag == DW_TAG_inlined_subroutine) found.push_back(each);
         return find_inlined(each, pc, depth + 1, found);
     }
+}
+
+/// Whether a function's definition has neither code of its own nor was it inlined.
+bool is_without_code(Dwarf_Die function) {
+    return !dwarf_hasattr(&function, DW_AT_declaration) &&
+           !dwarf_hasattr(&function, DW_AT_inline) &&
+           !dwarf_hasattr(&function, DW_AT_abstract_origin);
+}
+
+/// What a result or parameter is to the machine: a pointer, or so many bytes.
+std::string shape_of(const std::optional<Dwarf_Die>& type) {
+    const std::optional<Dwarf_Die> bare = type ? bare_type(*type) : std::nullopt;
+    if (!bare) return "-";
+    const int tag = tag_of(*bare);
+    if (tag == DW_TAG_pointer_type || tag == DW_TAG_reference_type) return "*";
+    return fmt::format("{}", size_of(*bare).value_or(0));
+}
+
+/// The same of a whole function.
+std::string signature_of(Dwarf_Die function) {
+    std::string signature = shape_of(entry_type(function));
+    for (const Dwarf_Die& each : children(function))
+        if (tag_of(each) == DW_TAG_formal_parameter) signature += " " + shape_of(entry_type(each));
+    return signature;
 }
 
 }  // namespace
@@ -98,7 +118,7 @@ bool is_structure(Dwarf_Die die) {
 }
 
 std::optional<Dwarf_Die> bare_type(Dwarf_Die type) {
-    for (int depth = 0; depth < depth_max; ++depth) {
+    for (int depth = 0; depth < limits::lockcheck_debug_depth_max; ++depth) {
         switch (dwarf_tag(&type)) {
             case DW_TAG_typedef:
             case DW_TAG_const_type:
@@ -177,7 +197,7 @@ bool DebugUnits::is_time_up() {
 bool DebugUnits::read_all() {
     if (gave_up_) return false;
     if (all_) return *all_;
-    all_ = module_.debug_bytes() <= debug_bytes_max;
+    all_ = module_.debug_bytes() <= limits::lockcheck_debug_bytes_max;
     if (*all_)
         module_.for_units([this](Dwarf_Die& unit) {
             read_unit(whole_unit(unit));
@@ -193,7 +213,7 @@ void DebugUnits::read_unit(Dwarf_Die unit) {
 
 void DebugUnits::read_below(Dwarf_Die parent, int depth, std::vector<Dwarf_Die>& functions) {
     Dwarf_Die each;
-    if (depth > depth_max || dwarf_child(&parent, &each) != 0) return;
+    if (depth > limits::lockcheck_debug_depth_max || dwarf_child(&parent, &each) != 0) return;
     do {
         if (is_time_up()) return;
         switch (dwarf_tag(&each)) {
@@ -207,6 +227,8 @@ void DebugUnits::read_below(Dwarf_Die parent, int depth, std::vector<Dwarf_Die>&
             case DW_TAG_subprogram:
                 if (dwarf_hasattr(&each, DW_AT_low_pc) || dwarf_hasattr(&each, DW_AT_ranges))
                     functions.push_back(each);
+                else if (is_without_code(each))
+                    without_code_[each.cu].push_back(each);
                 parents_.emplace(each.addr, parent);
                 read_below(each, depth + 1, functions);
                 break;
@@ -272,6 +294,9 @@ std::vector<CodeScope> DebugUnits::scopes(uint64_t address) {
         int number = 0;
         dwarf_lineno(line, &number);
         scope.line = static_cast<unsigned>(std::max(number, 0));
+        int column = 0;
+        dwarf_linecol(line, &column);
+        scope.column = static_cast<unsigned>(std::max(column, 0));
         const char* const file = dwarf_linesrc(line, nullptr, nullptr);
         scope.file = file == nullptr ? "" : file;
     }
@@ -287,6 +312,7 @@ std::vector<CodeScope> DebugUnits::scopes(uint64_t address) {
         found.push_back(scope);
         const size_t file = entry_number(die, DW_AT_call_file).value_or(0);
         scope.line = static_cast<unsigned>(entry_number(die, DW_AT_call_line).value_or(0));
+        scope.column = static_cast<unsigned>(entry_number(die, DW_AT_call_column).value_or(0));
         const char* const name =
             file < files_count ? dwarf_filesrc(files, file, nullptr, nullptr) : nullptr;
         scope.file = name == nullptr ? "" : name;
@@ -323,6 +349,15 @@ std::optional<Dwarf_Die> DebugUnits::structure(const std::string& name) {
     return found->second;
 }
 
+std::vector<Dwarf_Die> DebugUnits::doubles(Dwarf_Die function) {
+    const Dwarf_Die defined = followed(function, false);
+    const std::string signature = signature_of(defined);
+    std::vector<Dwarf_Die> found;
+    for (const Dwarf_Die& each : without_code_[defined.cu])
+        if (each.addr != defined.addr && signature_of(each) == signature) found.push_back(each);
+    return found;
+}
+
 std::optional<Dwarf_Die> DebugUnits::parent(Dwarf_Die die) {
     auto found = parents_.find(die.addr);
     Dwarf_Die unit;
@@ -338,7 +373,8 @@ std::string DebugUnits::qualified_name(Dwarf_Die die) {
     std::string name = entry_name(die);
     if (name.empty()) name = "(anonymous)";
     int depth = 0;
-    for (auto at = parent(die); at && depth < depth_max; at = parent(*at), ++depth) {
+    for (auto at = parent(die); at && depth < limits::lockcheck_debug_depth_max;
+         at = parent(*at), ++depth) {
         const int tag = tag_of(*at);
         if (tag != DW_TAG_namespace && tag != DW_TAG_subprogram && !is_structure(*at)) continue;
         const std::string outer = entry_name(*at);
@@ -350,7 +386,8 @@ std::string DebugUnits::qualified_name(Dwarf_Die die) {
 bool DebugUnits::is_of_library(Dwarf_Die die) {
     std::string outermost;
     int depth = 0;
-    for (std::optional<Dwarf_Die> at = die; at && depth < depth_max; at = parent(*at), ++depth)
+    for (std::optional<Dwarf_Die> at = die; at && depth < limits::lockcheck_debug_depth_max;
+         at = parent(*at), ++depth)
         if (dwarf_tag(&*at) == DW_TAG_namespace) outermost = entry_name(*at);
     return outermost == "std" || outermost == "__gnu_cxx" || outermost == "__cxxabiv1";
 }

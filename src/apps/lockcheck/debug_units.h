@@ -49,6 +49,7 @@ struct CodeScope {
     bool inlined = false;
     std::string file;  ///< Where in this function the call is. As the unit spells it.
     unsigned line = 0;
+    unsigned column = 0;
 };
 
 /// A variable with static storage.
@@ -84,6 +85,11 @@ class DebugUnits {
     /// A complete structure by its qualified name.
     std::optional<Dwarf_Die> structure(const std::string& name);
 
+    /// Functions of the same unit that were defined, with results and parameters of the same sizes,
+    /// but have no code: the compiler may have found them to do the same, so that this one's code
+    /// is theirs, too.
+    std::vector<Dwarf_Die> doubles(Dwarf_Die function);
+
     /// What an entry lies in: a namespace, class or function.
     std::optional<Dwarf_Die> parent(Dwarf_Die die);
     /// "bank::account<int>"; anonymous ones are "(anonymous)".
@@ -104,6 +110,7 @@ class DebugUnits {
     std::set<const void*> read_;  ///< Units, by the address of their first entry.
     std::unordered_map<const void*, Dwarf_Die> parents_;
     std::unordered_map<const void*, std::vector<Dwarf_Die>> functions_;  ///< By unit.
+    std::unordered_map<const Dwarf_CU*, std::vector<Dwarf_Die>> without_code_;
     std::vector<Dwarf_Die> structures_;
     std::map<uint64_t, StaticVariable> variables_;  ///< By where they begin.
     std::unordered_map<std::string, Dwarf_Die> by_name_;

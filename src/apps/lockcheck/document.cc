@@ -129,6 +129,7 @@ Frame Reader::frame(const Json& from) {
     number(from, "line", line);
     frame.line = static_cast<unsigned>(std::min<uint64_t>(line, UINT32_MAX));
     flag(from, "library", frame.library);
+    flag(from, "wrapper", frame.wrapper);
     flag(from, "inlined", frame.inlined);
     return frame;
 }
@@ -210,6 +211,7 @@ Json frame_json(const Frame& frame) {
     if (!frame.file.empty()) out["file"] = frame.file;
     if (frame.line != 0) out["line"] = frame.line;
     if (frame.library) out["library"] = true;
+    if (frame.wrapper) out["wrapper"] = true;
     if (frame.inlined) out["inlined"] = true;
     return out;
 }

@@ -11,13 +11,14 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/limits.h"
 
 namespace braidway::lockcheck {
 
 /// The version of the schema, in the field "lockcheck".
 inline constexpr int document_schema = 1;
 /// What one document may be long; more is refused unread.
-inline constexpr size_t document_bytes_max = 64u << 20;
+inline constexpr size_t document_bytes_max = limits::lockcheck_document_bytes_max;
 
 /// One call in a stack. The runtime gives address, module and offset; the renderer the rest.
 struct Frame {
@@ -28,6 +29,7 @@ struct Frame {
     std::string file;                ///< Source file; "" without debug information.
     unsigned line = 0;
     bool library = false;  ///< Of the C or C++ library: never the place of a finding.
+    bool wrapper = false;  ///< Takes the lock for its caller, who is the place of the finding.
     bool inlined = false;  ///< Was built into the frame that follows it.
 };
 

@@ -2,10 +2,12 @@
 #include "apps/lockcheck/elf_module.h"
 
 #include <cxxabi.h>
+#include <dwarf.h>
 #include <gelf.h>
 
 #include <algorithm>
 #include <cstdlib>
+#include <map>
 
 namespace braidway::lockcheck {
 namespace {
@@ -14,6 +16,9 @@ const Dwfl_Callbacks callbacks{.find_elf = dwfl_build_id_find_elf,
                                .find_debuginfo = dwfl_standard_find_debuginfo,
                                .section_address = dwfl_offline_section_address,
                                .debuginfo_path = nullptr};
+
+/// %rsp, as DWARF counts registers.
+constexpr uint64_t stack_pointer_number = 7;
 
 /// Calls `each` with the program header of every loadable segment.
 template <typename Each>
@@ -132,6 +137,38 @@ std::string ElfModule::x86_code(uint64_t address, size_t bytes_max) const {
             code.assign(static_cast<const char*>(data->d_buf), data->d_size);
     });
     return code;
+}
+
+std::optional<uint64_t> ElfModule::frame_bytes(uint64_t begin, uint64_t end) const {
+    if (module_ == nullptr) return std::nullopt;
+    Dwarf_Addr bias = 0;
+    Dwarf_CFI* const tables = dwfl_module_eh_cfi(module_, &bias);
+    if (tables == nullptr) return std::nullopt;
+    // At the function's start and ends it is less.
+    uint64_t deepest = 0;
+    std::map<uint64_t, uint64_t> code_bytes;
+    for (uint64_t at = begin; at < end;) {
+        Dwarf_Frame* row = nullptr;
+        if (dwarf_cfi_addrframe(tables, at + bias_ - bias, &row) != 0) return std::nullopt;
+        const std::unique_ptr<Dwarf_Frame, decltype(&free)> owned(row, &free);
+        Dwarf_Addr row_begin = 0;
+        Dwarf_Addr row_end = 0;
+        bool is_signal_frame = false;
+        Dwarf_Op* operations = nullptr;
+        size_t count = 0;
+        if (dwarf_frame_info(row, &row_begin, &row_end, &is_signal_frame) < 0 ||
+            dwarf_frame_cfa(row, &operations, &count) != 0 || count != 1 ||
+            operations->atom != DW_OP_bregx || operations->number != stack_pointer_number)
+            return std::nullopt;
+        const uint64_t next = std::min(row_end + bias - bias_, end);
+        if (next <= at) return std::nullopt;
+        code_bytes[operations->number2] += next - at;
+        deepest = std::max(deepest, operations->number2);
+        at = next;
+    }
+    for (const auto& [depth, bytes] : code_bytes)
+        if (depth != deepest && bytes > code_bytes[deepest]) return std::nullopt;
+    return deepest;
 }
 
 std::string demangled(std::string_view symbol) {

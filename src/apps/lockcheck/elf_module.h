@@ -48,6 +48,11 @@ class ElfModule {
     uint64_t debug_bytes() const;
     /// The machine code at `address`, at most `bytes_max` of it; "" on other machines than x86-64.
     std::string x86_code(uint64_t address, size_t bytes_max) const;
+    /// How far the stack pointer is below the end of the frame (its CFA) in the body of a function,
+    /// from `begin` to `end`. Nothing where that is not one number, as with alloca() or arguments
+    /// that are pushed.
+    /// Source: the tables for unwinding (DWARF 5, chapter 6.4).
+    std::optional<uint64_t> frame_bytes(uint64_t begin, uint64_t end) const;
 
   private:
     struct End {

@@ -13,15 +13,12 @@
 
 #include "apps/lockcheck/files.h"
 #include "base/clock.h"
+#include "base/limits.h"
 
 namespace braidway::lockcheck {
 namespace {
 
 using namespace std::chrono_literals;
-
-/// Whoever has the lock writes a few kilobytes.
-constexpr Duration lock_patience = 10s;
-constexpr int lock_pause_ms = 5;
 
 bool is_line_of(std::string_view line, std::string_view id) {
     // Cheap first: there may be thousands of lines.
@@ -36,14 +33,14 @@ bool is_line_of(std::string_view line, std::string_view id) {
 }
 
 Result<void> lock(int file, const std::string& name) {
-    const Instant give_up = monotonic_now() + lock_patience;
+    const Instant give_up = monotonic_now() + limits::lockcheck_file_patience;
     while (flock(file, LOCK_EX | LOCK_NB) != 0) {
         if (errno == EINTR) continue;
         if (errno != EWOULDBLOCK)
             return fail(fmt::format("{}: {}", name, errno_text(errno)), errno);
         if (monotonic_now() >= give_up)
             return fail(fmt::format("{}: is locked by another process for too long", name));
-        poll(nullptr, 0, lock_pause_ms);
+        poll(nullptr, 0, static_cast<int>(limits::lockcheck_file_pause / 1ms));
     }
     return {};
 }

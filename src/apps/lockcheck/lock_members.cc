@@ -9,19 +9,12 @@
 #include <cctype>
 #include <vector>
 
+#include "base/limits.h"
+
 namespace braidway::lockcheck {
 namespace {
 
 using namespace std::string_view_literals;
-
-/// Structures within structures that are followed.
-constexpr int depth_max = 24;
-/// The same, where each structure is looked at in full.
-constexpr int parts_depth_max = 6;
-/// Types that are looked at for one lock: malformed ones may contain each other many times.
-constexpr int types_max = 10'000;
-/// Elements of an array that lock_offsets() looks at.
-constexpr uint64_t elements_max = 4;
 
 constexpr std::array lock_names{"pthread_mutex_t"sv,
                                 "pthread_rwlock_t"sv,
@@ -40,8 +33,6 @@ constexpr std::array taking_words{"lock"sv, "Lock"sv,  "acquire"sv, "Acquire"sv,
                                   "take"sv, "enter"sv, "Enter"sv,   "wait"sv};
 constexpr std::array giving_words{"unlock"sv, "Unlock"sv, "release"sv, "Release"sv,
                                   "give"sv,   "leave"sv,  "Leave"sv,   "post"sv};
-/// More than this around a lock is something that has one, unless it ends in "lock" or the like.
-constexpr uint64_t lock_extra_bytes_max = 64;
 
 /// The C++ library's locks; their own members are nobody's business.
 constexpr std::array library_locks{
@@ -64,7 +55,7 @@ bool is_lock_name(const std::string& name) {
 
 /// Whether some typedef of this type, or it itself, is a lock of pthreads or C11.
 bool is_native_lock(Dwarf_Die type) {
-    for (int depth = 0; depth < depth_max; ++depth) {
+    for (int depth = 0; depth < limits::lockcheck_type_depth_max; ++depth) {
         if (is_lock_name(entry_name(type))) return true;
         const int tag = tag_of(type);
         if (tag != DW_TAG_typedef && tag != DW_TAG_const_type && tag != DW_TAG_volatile_type)
@@ -87,7 +78,7 @@ class LockFinder {
 
     /// Finds the lock, with the way to it. More than one way is none.
     bool find(Dwarf_Die type, uint64_t offset, Way& way, int depth = 0) {
-        if (depth > depth_max || --types_left_ < 0) return false;
+        if (depth > limits::lockcheck_type_depth_max || --types_left_ < 0) return false;
         if (is_native_lock(type)) return offset == 0 && size_of(type) == lock_bytes_;
         const std::optional<Dwarf_Die> bare = bare_type(type);
         if (!bare) return false;
@@ -143,7 +134,7 @@ class LockFinder {
 
     DebugUnits& units_;
     uint64_t lock_bytes_;
-    int types_left_ = types_max;
+    int types_left_ = limits::lockcheck_types_looked_at_max;
 };
 
 /// Collects what lock_offsets() returns.
@@ -152,7 +143,7 @@ class LockLister {
     LockLister(DebugUnits& units, uint64_t lock_bytes) : units_(units), lock_bytes_(lock_bytes) {}
 
     void list(Dwarf_Die type, uint64_t at, int depth = 0) {
-        if (depth > depth_max || --types_left_ < 0) return;
+        if (depth > limits::lockcheck_type_depth_max || --types_left_ < 0) return;
         if (is_native_lock(type)) {
             if (size_of(type) == lock_bytes_) found.push_back(at);
             return;
@@ -163,7 +154,7 @@ class LockLister {
             const std::optional<Dwarf_Die> element = entry_type(*bare);
             const uint64_t bytes = element ? size_of(*element).value_or(0) : 0;
             const uint64_t count = bytes == 0 ? 0 : size_of(*bare).value_or(0) / bytes;
-            for (uint64_t i = 0; i < std::min(count, elements_max); ++i)
+            for (uint64_t i = 0; i < std::min(count, limits::lockcheck_type_elements_max); ++i)
                 list(*element, at + i * bytes, depth + 1);
             return;
         }
@@ -185,7 +176,7 @@ class LockLister {
   private:
     DebugUnits& units_;
     uint64_t lock_bytes_;
-    int types_left_ = types_max;
+    int types_left_ = limits::lockcheck_types_looked_at_max;
 };
 
 /// Whether a class is called a lock: "SpinLock", but not "Block" or "clock". A big one is one only
@@ -204,18 +195,53 @@ bool has_name_of_lock(const std::string& name, bool is_big) {
     return false;
 }
 
+/// Whether it is a destructor, the constructor without arguments, or deleted. Names of templates'
+/// constructors may have the arguments.
+bool is_making(Dwarf_Die function, const std::string& class_name) {
+    if (dwarf_hasattr(&function, DW_AT_deleted)) return true;
+    const std::string name = entry_name(function);
+    if (name.starts_with('~')) return true;
+    if (name.substr(0, name.find('<')) != class_name.substr(0, class_name.find('<'))) return false;
+    for (Dwarf_Die each : children(function))
+        if (tag_of(each) == DW_TAG_formal_parameter && !dwarf_hasattr(&each, DW_AT_artificial))
+            return false;
+    return true;
+}
+
+/// Whether the only member that the class has is a class of the C++ library's.
+bool has_only_library_class(DebugUnits& units, Dwarf_Die structure) {
+    int count = 0;
+    bool of_library = false;
+    for (Dwarf_Die each : children(structure)) {
+        const int tag = tag_of(each);
+        if (tag == DW_TAG_inheritance) return false;
+        if (tag != DW_TAG_member || dwarf_hasattr(&each, DW_AT_external)) continue;
+        const std::optional<Dwarf_Die> type = entry_type(each);
+        const std::optional<Dwarf_Die> bare = type ? bare_type(*type) : std::nullopt;
+        of_library = bare && is_structure(*bare) && units.is_of_library(*bare);
+        ++count;
+    }
+    return count == 1 && of_library;
+}
+
 /// Whether a class makes a lock of another kind of the one in it, so that its users' locks are
 /// not of one class.
-bool is_lock_itself(Dwarf_Die structure, uint64_t lock_bytes) {
+bool is_lock_itself(DebugUnits& units, Dwarf_Die structure, uint64_t lock_bytes) {
     const uint64_t bytes = size_of(structure).value_or(0);
-    if (has_name_of_lock(entry_name(structure), bytes > lock_bytes + lock_extra_bytes_max))
+    if (has_name_of_lock(entry_name(structure),
+                         bytes > lock_bytes + limits::lockcheck_lock_extra_bytes_max))
         return true;
     bool locks = false;
     bool unlocks = false;
     bool has_functions = false;
+    const std::string own_name = entry_name(structure);
+    // The C++ library's locks need nobody who makes and destroys them: a class that does so with
+    // one of pthread's is a lock of another make, one with these and std::mutex does other things.
+    const bool is_ready_made = has_only_library_class(units, structure);
     for (Dwarf_Die each : children(structure)) {
         if (tag_of(each) != DW_TAG_subprogram || dwarf_hasattr(&each, DW_AT_artificial)) continue;
         const std::string name = entry_name(each);
+        if (is_ready_made && is_making(each, own_name)) continue;
         has_functions = true;
         locks |= std::ranges::find(taking_words, name) != taking_words.end();
         unlocks |= std::ranges::find(giving_words, name) != giving_words.end();
@@ -233,7 +259,7 @@ int count_parts(Dwarf_Die structure, Dwarf_Die part, int depth = 0) {
         if (!bare) continue;
         if (bare->addr == part.addr)
             ++count;
-        else if (is_structure(*bare) && depth < parts_depth_max)
+        else if (is_structure(*bare) && depth < limits::lockcheck_type_parts_depth_max)
             count += count_parts(*bare, part, depth + 1);
         if (count > 1) return 2;
     }
@@ -241,13 +267,13 @@ int count_parts(Dwarf_Die structure, Dwarf_Die part, int depth = 0) {
 }
 
 /// The structure that the lock's class is named after: its place in the way, or nothing.
-std::optional<size_t> owner_in(const Way& way, uint64_t lock_bytes) {
+std::optional<size_t> owner_in(DebugUnits& units, const Way& way, uint64_t lock_bytes) {
     std::optional<size_t> owner;
     size_t whole = 0;  ///< The structure of which this is a part and no element.
     for (size_t i = 0; i < way.size(); ++i) {
         const Step& step = way[i];
         if (!step.own) continue;
-        if (is_lock_itself(step.structure, lock_bytes)) break;
+        if (is_lock_itself(units, step.structure, lock_bytes)) break;
         const Step* const around = i == 0 ? nullptr : &way[i - 1];
         if (around != nullptr && around->is_element) whole = i;
         if (owner && *owner + 1 == i && !around->is_element) {
@@ -263,7 +289,7 @@ std::optional<size_t> owner_in(const Way& way, uint64_t lock_bytes) {
 }
 
 LockMember named(DebugUnits& units, const Way& way, uint64_t lock_bytes) {
-    const std::optional<size_t> owner = owner_in(way, lock_bytes);
+    const std::optional<size_t> owner = owner_in(units, way, lock_bytes);
     if (!owner) return {};
     const Dwarf_Die structure = way[*owner].structure;
     const std::string place = declared_at(structure);
@@ -299,7 +325,7 @@ bool is_lock_type(DebugUnits& units, Dwarf_Die type) {
     for (const uint64_t bytes : {40u, 56u, 48u, 4u}) {
         Way way;
         if (LockFinder(units, bytes).find(*structure, 0, way))
-            return own ? is_lock_itself(*structure, bytes)
+            return own ? is_lock_itself(units, *structure, bytes)
                        : std::ranges::find(library_locks, entry_name(*structure)) !=
                              library_locks.end();
     }
@@ -314,7 +340,7 @@ std::vector<uint64_t> lock_offsets(DebugUnits& units, Dwarf_Die type, uint64_t l
 
 bool is_polymorphic(Dwarf_Die type, int depth) {
     const std::optional<Dwarf_Die> bare = bare_type(type);
-    if (!bare || depth > depth_max) return false;
+    if (!bare || depth > limits::lockcheck_type_depth_max) return false;
     for (Dwarf_Die each : children(*bare)) {
         const int tag = tag_of(each);
         if (tag == DW_TAG_member && entry_name(each).starts_with("_vptr")) return true;

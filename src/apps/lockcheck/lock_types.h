@@ -9,6 +9,7 @@
 
 #include "apps/lockcheck/debug_units.h"
 #include "apps/lockcheck/document.h"
+#include "apps/lockcheck/type_evidence.h"
 #include "base/time.h"
 
 namespace braidway::lockcheck {
@@ -44,6 +45,15 @@ class LockTypes {
     /// where that or the type is not known for sure.
     std::string type_of(const LockOrigin& origin);
 
+    /// The calls, from the program's source, that initialised a lock which may be an element of an
+    /// array of locks and nothing else: where the compiler unrolls a loop, these have several
+    /// places in the code, and one here. "" for other locks, and where it is not known.
+    std::string calls_of(const LockOrigin& origin);
+
+    /// Does the code that made it make objects of another type as well, which look the same? Then
+    /// locks that were made there may be of two classes.
+    bool is_of_mixed_code(const LockOrigin& origin);
+
   private:
     struct Module {
         explicit Module(const std::string& path, Instant deadline)
@@ -54,7 +64,8 @@ class LockTypes {
     Module& module(const std::string& path);
     std::string type_of_static(const LockOrigin& origin);
     std::string type_on_stack(const LockOrigin& origin);
-    std::string type_by_stack(const LockOrigin& origin);
+    Evidence evidence_by_stack(const LockOrigin& origin);
+    std::string call_in_source(const Frame& frame);
 
     Instant deadline_;
     std::map<std::string, std::unique_ptr<Module>> modules_;

@@ -136,6 +136,9 @@ void mark_libraries(Stack& stack) {
 }
 
 const Frame* site(const Stack& stack) {
+    const auto place = std::ranges::find_if(
+        stack, [](const Frame& frame) { return !frame.library && !frame.wrapper; });
+    if (place != stack.end()) return &*place;
     const auto found = std::ranges::find(stack, false, &Frame::library);
     if (found != stack.end()) return &*found;
     return stack.empty() ? nullptr : &stack.front();

@@ -3,6 +3,7 @@
 #include <dwarf.h>
 
 #include <set>
+#include <span>
 
 #include "apps/lockcheck/lock_members.h"
 #include "apps/lockcheck/type_candidates.h"
@@ -20,6 +21,82 @@ void for_frame(Dwarf_Die die, int depth, const auto& each) {
         if (tag == DW_TAG_lexical_block || tag == DW_TAG_inlined_subroutine)
             for_frame(child, depth + 1, each);
     }
+}
+
+/// Part of a variable in the frame of a function.
+struct FramePart {
+    int64_t begin = 0;    ///< In the frame, from its end (its CFA): negative.
+    uint64_t within = 0;  ///< In the variable.
+    uint64_t bytes = 0;
+};
+
+/// What the places of a function's variables are counted from.
+class FrameBase {
+  public:
+    FrameBase(DebugUnits& units, Dwarf_Die function) {
+        // At the function's start and ends %rsp is elsewhere; this is where it is in the body.
+        Dwarf_Addr begin = 0;
+        Dwarf_Addr end = 0;
+        if (dwarf_lowpc(&function, &begin) == 0 && dwarf_highpc(&function, &end) == 0) {
+            const uint64_t bias = units.module().unit_bias();
+            const auto bytes = units.module().frame_bytes(begin + bias, end + bias);
+            if (bytes) stack_pointer_ = -static_cast<int64_t>(*bytes);
+        }
+        const std::optional<Dwarf_Op> base = only_operation(function, DW_AT_frame_base);
+        if (!base) return;
+        if (base->atom == DW_OP_call_frame_cfa) base_ = 0;
+        // %rbp is where what was pushed ends: a return address, %rbp.
+        if (base->atom == DW_OP_reg6) base_ = -16;
+        if (base->atom == DW_OP_reg7) base_ = stack_pointer_;
+    }
+
+    /// Where it is in the frame what the operation stands for.
+    std::optional<int64_t> place(const Dwarf_Op& operation) const {
+        const std::optional<int64_t>& from = operation.atom == DW_OP_breg7 ? stack_pointer_ : base_;
+        if ((operation.atom != DW_OP_fbreg && operation.atom != DW_OP_breg7) || !from)
+            return std::nullopt;
+        return *from + static_cast<int64_t>(operation.number);
+    }
+
+  private:
+    std::optional<int64_t> stack_pointer_;
+    std::optional<int64_t> base_;
+};
+
+/// Calls each(FramePart) for what of the variable is in the frame by this expression.
+void for_parts(std::span<const Dwarf_Op> operations, const FrameBase& base, uint64_t bytes,
+               const auto& each) {
+    FramePart part{.bytes = bytes};
+    bool is_there = false;
+    for (const Dwarf_Op& operation : operations) {
+        if (operation.atom == DW_OP_piece) {
+            part.bytes = operation.number;
+            if (is_there) each(part);
+            is_there = false;
+            part.within += part.bytes;
+        } else if (operation.atom == DW_OP_plus_uconst && is_there) {
+            part.begin += static_cast<int64_t>(operation.number);
+        } else {
+            const std::optional<int64_t> place = base.place(operation);
+            is_there = place.has_value();
+            part.begin = place.value_or(0);
+        }
+    }
+    if (is_there && part.within == 0) each(part);
+}
+
+/// The same for wherever the variable is at some time.
+void for_parts(Dwarf_Die variable, const FrameBase& base, uint64_t bytes, const auto& each) {
+    Dwarf_Attribute attribute;
+    if (dwarf_attr(&variable, DW_AT_location, &attribute) == nullptr) return;
+    ptrdiff_t at = 0;
+    Dwarf_Addr unit = 0;
+    Dwarf_Addr begin = 0;
+    Dwarf_Addr end = 0;
+    Dwarf_Op* operations = nullptr;
+    size_t count = 0;
+    while ((at = dwarf_getlocations(&attribute, at, &unit, &begin, &end, &operations, &count)) > 0)
+        for_parts(std::span(operations, count), base, bytes, each);
 }
 
 /// Whether a member of the structure points to another one with locks.
@@ -83,22 +160,21 @@ Evidence initialised_in(DebugUnits& units, const CodeScope& scope, const LockedB
 
 Evidence evidence_of_frame(DebugUnits& units, Dwarf_Die function, uint64_t below_end,
                            uint64_t lock_bytes) {
-    const std::optional<Dwarf_Op> base = only_operation(function, DW_AT_frame_base);
-    if (!base || (base->atom != DW_OP_call_frame_cfa && base->atom != DW_OP_reg6)) return {};
-    // Where %rbp is the base, it is where what was pushed ends: a return address, %rbp.
-    const int64_t base_offset = base->atom == DW_OP_reg6 ? 16 : 0;
-    const int64_t lock_at = base_offset - static_cast<int64_t>(below_end);
+    const FrameBase base(units, function);
+    const int64_t lock_at = -static_cast<int64_t>(below_end);
     std::set<std::string> found;
     for_frame(function, 0, [&](const Dwarf_Die& variable) {
-        const std::optional<Dwarf_Op> place = only_operation(variable, DW_AT_location);
         const std::optional<Dwarf_Die> type = entry_type(variable);
-        const uint64_t bytes = type ? size_of(*type).value_or(0) : 0;
-        if (!place || place->atom != DW_OP_fbreg) return;
-        const auto begin = static_cast<int64_t>(place->number);
-        if (lock_at < begin || lock_at - begin >= static_cast<int64_t>(bytes)) return;
-        const auto member =
-            lock_member(units, *type, static_cast<uint64_t>(lock_at - begin), lock_bytes);
-        found.insert(member ? member->identity : "");
+        const std::optional<uint64_t> bytes = type ? size_of(*type) : std::nullopt;
+        if (!bytes) return;
+        for_parts(variable, base, *bytes, [&](const FramePart& part) {
+            // What does not reach to the lock's end cannot have it: it is there at other times.
+            const int64_t end = part.begin + static_cast<int64_t>(part.bytes);
+            if (lock_at < part.begin || lock_at + static_cast<int64_t>(lock_bytes) > end) return;
+            const uint64_t offset = part.within + static_cast<uint64_t>(lock_at - part.begin);
+            const auto member = lock_member(units, *type, offset, lock_bytes);
+            found.insert(member ? member->identity : "");
+        });
     });
     if (found.size() != 1) return {};
     return {.verdict = Evidence::Verdict::known, .identity = *found.begin()};
@@ -109,6 +185,8 @@ Evidence evidence_of_initialisation(DebugUnits& units, const std::vector<CodeSco
     for (const CodeScope& scope : scopes) {
         if (units.is_of_library(scope.function)) continue;
         const Evidence found = initialised_in(units, scope, block);
+        if (found.verdict == Evidence::Verdict::known)
+            if (const auto doubt = evidence_of_doubles(units, scope, block)) return *doubt;
         if (found.verdict != Evidence::Verdict::passed) return found;
     }
     return {.verdict = Evidence::Verdict::passed, .identity = ""};

@@ -17,6 +17,7 @@
 #include "apps/lockcheck/state_file.h"
 #include "apps/lockcheck/suppressions.h"
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/units.h"
 
 namespace braidway::lockcheck {
@@ -25,7 +26,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr const char* library_name = "liblockcheck.so";
-constexpr Duration hang_after_max = 24h;
 
 constexpr const char* footer = R"(Examples:
   lockcheck ./server --port 8080
@@ -101,7 +101,7 @@ std::expected<void, Refusal> complete(Options& options, const LockcheckContext& 
     if (!options.hang_after.empty()) {
         const auto length = parse_duration(options.hang_after);
         if (!length) return refuse("--hang-after: " + length.error().message);
-        if (*length < 1ms || *length > hang_after_max)
+        if (*length < 1ms || *length > limits::lockcheck_hang_after_max)
             return refuse(fmt::format("--hang-after: {}: expected 1ms to 24h", options.hang_after));
         settings.hang_after = *length;
     }

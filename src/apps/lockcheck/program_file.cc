@@ -15,14 +15,10 @@
 
 #include "apps/lockcheck/files.h"
 #include "apps/lockcheck/naming.h"
+#include "base/limits.h"
 
 namespace braidway::lockcheck {
 namespace {
-
-/// Program headers and the dynamic linker's name are at the beginning, wherever a linker is sane.
-constexpr size_t head_bytes = 64u << 10;
-/// As the kernel: a script's interpreter may be a script.
-constexpr int scripts_max = 4;
 
 template <typename Struct>
 std::optional<Struct> at(std::string_view bytes, uint64_t offset) {
@@ -51,7 +47,7 @@ FileKind elf_kind(std::string_view head, uint8_t bits) {
 Result<std::string> read_head(const std::string& path) {
     const File file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
     if (!file) return fail(fmt::format("{}: {}", path, errno_text(errno)), errno);
-    std::string head(head_bytes, '\0');
+    std::string head(limits::lockcheck_program_head_bytes, '\0');
     const ssize_t count = pread(file.get(), head.data(), head.size(), 0);
     if (count < 0) return fail(fmt::format("{}: {}", path, errno_text(errno)), errno);
     head.resize(static_cast<size_t>(count));
@@ -155,7 +151,7 @@ std::expected<std::string, Refusal> find_program(std::string_view word, std::str
 
 std::expected<void, Refusal> check_program(const std::string& path, const std::string& library) {
     std::string file = path;
-    for (int depth = 0; depth <= scripts_max; ++depth) {
+    for (int depth = 0; depth <= limits::lockcheck_scripts_max; ++depth) {
         const auto head = read_head(file);
         // It may be executed by those who may not read it.
         if (!head && head.error().code == EACCES) {

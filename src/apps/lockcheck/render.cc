@@ -20,12 +20,10 @@
 #include "apps/lockcheck/report.h"
 #include "apps/lockcheck/suppressions.h"
 #include "apps/lockcheck/symbols.h"
+#include "base/limits.h"
 
 namespace braidway::lockcheck {
 namespace {
-
-/// The program waits for the renderer; a file system that hangs must not keep it for ever.
-constexpr unsigned patience_seconds = 60;
 
 /// Where the runtime puts it, and says so with LOCKCHECK_JSON_FD.
 constexpr int json_descriptor = 3;
@@ -210,7 +208,7 @@ int run_render() {
     sigemptyset(&alarms);
     sigaddset(&alarms, SIGALRM);
     sigprocmask(SIG_UNBLOCK, &alarms, nullptr);
-    alarm(patience_seconds);
+    alarm(static_cast<unsigned>(limits::lockcheck_render_patience / std::chrono::seconds(1)));
     // Debug information comes from this machine; nothing is fetched.
     unsetenv("DEBUGINFOD_URLS");
     const auto value_of = [](const char* name) -> const char* { return std::getenv(name); };

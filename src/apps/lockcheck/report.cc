@@ -10,6 +10,7 @@
 
 #include "apps/lockcheck/naming.h"
 #include "apps/lockcheck/suppressions.h"
+#include "base/limits.h"
 
 namespace braidway::lockcheck {
 namespace {
@@ -17,8 +18,6 @@ namespace {
 constexpr size_t width_max = 100;
 constexpr size_t column_min = 16;
 constexpr size_t column_max = 46;
-/// Of one stack that is shown; the JSON has them all.
-constexpr size_t frames_shown_max = 24;
 
 struct Colours {
     std::string_view title;
@@ -72,14 +71,17 @@ void add_stack(std::string& out, const Stack& stack, const Colours& colours) {
                                            [](const Frame& frame) { return !frame.library; });
     const size_t own = static_cast<size_t>(std::distance(last, stack.rend()));
     const size_t count = own == 0 ? stack.size() : own;
-    for (size_t at = 0; at < std::min(count, frames_shown_max); ++at) {
+    for (size_t at = 0; at < std::min(count, limits::lockcheck_frames_shown_max); ++at) {
         const Frame& frame = stack[at];
         out += fmt::format("        {}{}{}{}{}\n", frame.library ? colours.dim : "",
                            full_place(frame), frame.inlined ? " [inlined]" : "",
-                           frame.library ? " [library]" : "", frame.library ? colours.end : "");
+                           frame.library   ? " [library]"
+                           : frame.wrapper ? " [wrapper]"
+                                           : "",
+                           frame.library ? colours.end : "");
     }
-    if (count > frames_shown_max)
-        out += fmt::format("        ... and {} more\n", count - frames_shown_max);
+    if (count > limits::lockcheck_frames_shown_max)
+        out += fmt::format("        ... and {} more\n", count - limits::lockcheck_frames_shown_max);
     if (stack.empty()) out += "        (no stack)\n";
 }
 

@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "apps/lockcheck/files.h"
+#include "base/limits.h"
 
 namespace braidway::lockcheck {
 namespace {
@@ -21,7 +22,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::string_view prefix = "lockcheck-state-";
-constexpr Duration kept_at_least = 1h;
 
 /// The pid in "lockcheck-state-PID-CLOCK"; 0 when it is another file.
 int64_t pid_of(std::string_view name) {
@@ -62,7 +62,8 @@ void remove_stale_state_files(const std::string& folder, Duration wall_now) {
         if (lstat(entry->path().c_str(), &status) != 0 || !S_ISREG(status.st_mode) ||
             status.st_uid != geteuid())
             continue;
-        if (wall_now - std::chrono::seconds(status.st_mtime) < kept_at_least) continue;
+        if (wall_now - std::chrono::seconds(status.st_mtime) < limits::lockcheck_state_kept)
+            continue;
         unlink(entry->path().c_str());
     }
 }

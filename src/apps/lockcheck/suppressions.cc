@@ -9,12 +9,10 @@
 
 #include "apps/lockcheck/explain.h"
 #include "apps/lockcheck/naming.h"
+#include "base/limits.h"
 
 namespace braidway::lockcheck {
 namespace {
-
-/// Of a generated block: enough to be precise, few enough to outlive a change elsewhere.
-constexpr size_t frames_generated_max = 4;
 
 std::string_view trimmed(std::string_view text) {
     const size_t first = text.find_first_not_of(" \t\r");
@@ -234,7 +232,7 @@ std::string suppression_for(const Finding& finding) {
         size_t written = 0;
         for (const Frame& frame : stack) {
             if (frame.library) continue;
-            if (written++ == frames_generated_max) break;
+            if (written++ == limits::lockcheck_frames_generated_max) break;
             if (!frame.function.empty())
                 out += fmt::format("   fun:{}\n", short_function(frame.function));
             else

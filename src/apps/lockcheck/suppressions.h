@@ -23,11 +23,12 @@
 
 #include "apps/lockcheck/document.h"
 #include "base/error.h"
+#include "base/limits.h"
 
 namespace braidway::lockcheck {
 
 /// What one file may be long.
-inline constexpr size_t suppressions_bytes_max = 4u << 20;
+inline constexpr size_t suppressions_bytes_max = limits::lockcheck_suppressions_bytes_max;
 
 /// One line that asks for a frame.
 struct FramePattern {

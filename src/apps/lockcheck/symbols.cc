@@ -84,6 +84,7 @@ void Symbols::resolve(Stack& stack) {
         }
         for (const Frame& frame : *named) {
             Frame& added = whole.emplace_back(frame);
+            added.wrapper = raw.wrapper;
             added.address = raw.address;
             added.module = raw.module;
             added.offset = raw.offset;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apps/lockcheck/type_candidates.h"
 
+#include <algorithm>
+#include <vector>
+
 #include "apps/lockcheck/lock_members.h"
 
 namespace braidway::lockcheck {
@@ -8,6 +11,20 @@ namespace {
 
 /// What new[] puts before objects with destructors.
 constexpr uint64_t cookie_bytes = 8;
+
+/// The structures with locks that a function's parameters, variables and result point to.
+std::vector<Dwarf_Die> structures_of(DebugUnits& units, Dwarf_Die function, uint64_t lock_bytes) {
+    std::vector<Dwarf_Die> found;
+    const auto add = [&](const std::optional<Dwarf_Die>& type) {
+        const std::optional<Dwarf_Die> object = type ? pointee(units, *type) : std::nullopt;
+        const std::optional<Dwarf_Die> bare = object ? bare_type(*object) : std::nullopt;
+        if (bare && is_structure(*bare) && !lock_offsets(units, *bare, lock_bytes).empty())
+            found.push_back(*bare);
+    };
+    add(entry_type(function));
+    for_variables(function, [&](const Dwarf_Die& each) { add(entry_type(each)); });
+    return found;
+}
 
 }  // namespace
 
@@ -62,6 +79,33 @@ std::optional<Dwarf_Op> only_operation(Dwarf_Die die, unsigned name) {
         count != 1)
         return std::nullopt;
     return *operations;
+}
+
+std::optional<Evidence> evidence_of_doubles(DebugUnits& units, const CodeScope& scope,
+                                            const LockedBlock& block) {
+    const std::vector<Dwarf_Die> doubles = units.doubles(scope.die);
+    if (doubles.empty()) return std::nullopt;
+    const auto own = structures_of(units, scope.origin, block.lock_bytes);
+    // What says nothing of types may be for any.
+    if (own.empty()) return std::nullopt;
+    std::vector<Dwarf_Die> all = own;
+    for (const Dwarf_Die& each : doubles)
+        for (const Dwarf_Die& other : structures_of(units, each, block.lock_bytes))
+            if (std::ranges::none_of(own, [&](const auto& is) { return is.addr == other.addr; }))
+                all.push_back(other);
+    if (all.size() == own.size()) return std::nullopt;
+    // The one that is as large as the block, if there is but one.
+    std::set<std::string> fitting;
+    for (const Dwarf_Die& each : all) {
+        const auto member = size_of(each) == block.block_bytes
+                                ? lock_member(units, each, block.offset_bytes, block.lock_bytes)
+                                : std::nullopt;
+        if (member) fitting.insert(member->identity);
+    }
+    if (fitting.size() != 1)
+        return Evidence{
+            .verdict = Evidence::Verdict::unknown, .identity = "", .is_mixed = !fitting.empty()};
+    return Evidence{.verdict = Evidence::Verdict::known, .identity = *fitting.begin()};
 }
 
 void Candidates::add(Dwarf_Die type, bool maybe_array) {

@@ -11,13 +11,14 @@
 
 #include "apps/lockcheck/debug_units.h"
 #include "apps/lockcheck/type_evidence.h"
+#include "base/limits.h"
 
 namespace braidway::lockcheck {
 
 /// Blocks and inlined functions within each other that are followed.
-inline constexpr int code_depth_max = 64;
+inline constexpr int code_depth_max = limits::lockcheck_debug_depth_max;
 /// Pointers to pointers, and the like.
-inline constexpr int pointers_max = 4;
+inline constexpr int pointers_max = limits::lockcheck_pointers_max;
 
 /// The name of a template, or another one.
 std::string without_arguments(const std::string& name);
@@ -40,6 +41,12 @@ void for_variables(Dwarf_Die die, const auto& each, int depth = 0) {
         if (tag == DW_TAG_lexical_block) for_variables(child, each, depth + 1);
     }
 }
+
+/// Where the function's code may be that of another one, too, which works with another type that
+/// has locks, what it says of types is not sure: then this is the evidence, by the block's size.
+/// Source: gcc's identical code folding (-fipa-icf), which leaves entries without code.
+std::optional<Evidence> evidence_of_doubles(DebugUnits& units, const CodeScope& scope,
+                                            const LockedBlock& block);
 
 /// What a block may be, by the types that were found so far.
 class Candidates {

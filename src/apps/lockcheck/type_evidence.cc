@@ -12,12 +12,10 @@
 
 #include "apps/lockcheck/lock_members.h"
 #include "apps/lockcheck/type_candidates.h"
+#include "base/limits.h"
 
 namespace braidway::lockcheck {
 namespace {
-
-/// An object's constructor is called within that much code behind the allocation.
-constexpr size_t code_bytes_max = 128;
 
 /// The type that a function of the C++ library allocates.
 std::optional<Dwarf_Die> allocated_type(DebugUnits& units, const CodeScope& scope) {
@@ -56,8 +54,6 @@ struct StoredResult {
 
 /// How long the instruction is that copies a result from one register to another.
 constexpr uint64_t copy_bytes = 3;
-/// A variable that is declared in the line of a call gets the result that soon.
-constexpr uint64_t soon_bytes = 32;
 
 /// Whether the variable gets what the call that returns to `pc` returned: it is in the register of
 /// results from there on, or in the one that this is copied to. `in_line`: it is declared there,
@@ -80,7 +76,7 @@ bool is_in_result_register(Dwarf_Die variable, Dwarf_Addr pc, const StoredResult
             (operations->atom == DW_OP_reg0 || operations->atom == DW_OP_reg0 + *stored.copy))
             return true;
         // A copy that is used later, or a list that begins late.
-        if (in_line && begin > pc && begin - pc <= soon_bytes) return true;
+        if (in_line && begin > pc && begin - pc <= limits::lockcheck_result_code_bytes) return true;
     }
     return false;
 }
@@ -291,7 +287,8 @@ class Allocation {
 
     /// Without optimisation, only the code itself tells of calls.
     void find_called_constructors(Candidates& found) {
-        const std::string code = units_.module().x86_code(address_, code_bytes_max);
+        const std::string code =
+            units_.module().x86_code(address_, limits::lockcheck_constructor_code_bytes);
         constexpr char call = '\xe8';
         for (size_t at = 0; at + 5 <= code.size(); ++at) {
             if (code[at] != call) continue;
@@ -383,6 +380,7 @@ std::optional<Evidence> by_hidden_function(DebugUnits& units, uint64_t address,
     const std::vector<CodeScope> called =
         units.scopes(address + static_cast<uint64_t>(int64_t{distance}));
     if (called.empty()) return std::nullopt;
+    if (const auto doubt = evidence_of_doubles(units, called.back(), block)) return *doubt;
     const std::optional<Dwarf_Die> returned = entry_type(called.back().function);
     if (!returned || is_pointer_to_bytes(*returned)) return std::nullopt;
     Candidates found(units, block);
@@ -409,6 +407,8 @@ Evidence evidence_of_allocation(DebugUnits& units, const std::vector<CodeScope>&
         // The library may have needed memory for something of its own.
         if (in_library) return {};
         const Evidence found = Allocation(units, scopes, scope, address, block).evidence();
+        if (found.verdict == Evidence::Verdict::known)
+            if (const auto doubt = evidence_of_doubles(units, scope, block)) return *doubt;
         if (found.verdict != Evidence::Verdict::passed) return found;
     }
     if (in_library) return {};

@@ -27,6 +27,8 @@ struct Evidence {
     };
     Verdict verdict = Verdict::unknown;
     std::string identity;
+    /// With `unknown`: the same code makes objects of another type, which look the same.
+    bool is_mixed = false;
 };
 
 /// What the functions around a return address tell of the type of a block that was asked for

@@ -12,18 +12,13 @@
 
 #include "apps/lockcheck/files.h"
 #include "base/clock.h"
+#include "base/limits.h"
 
 namespace braidway::lockcheck {
 namespace {
 
 using Json = nlohmann::json;
 using namespace std::chrono_literals;
-
-/// A program waits at its end for the answer: what is not known by then stays so.
-constexpr Duration looking_time_max = 1500ms;
-/// The runtime waits no longer than that, whatever hangs.
-constexpr unsigned patience_seconds = 2;
-constexpr size_t question_bytes_max = 16u << 20;
 
 std::string text_in(const Json& object, const char* key) {
     const auto found = object.find(key);
@@ -113,16 +108,21 @@ int run_types() {
     sigemptyset(&alarms);
     sigaddset(&alarms, SIGALRM);
     sigprocmask(SIG_UNBLOCK, &alarms, nullptr);
-    alarm(patience_seconds);
+    alarm(static_cast<unsigned>(limits::lockcheck_types_patience / 1s));
     // Debug information comes from this machine; nothing is fetched.
     unsetenv("DEBUGINFOD_URLS");
-    const auto text = read_all(STDIN_FILENO, "question", question_bytes_max);
+    const auto text = read_all(STDIN_FILENO, "question", limits::lockcheck_question_bytes_max);
     if (!text) return no_answer;
     const auto origins = read_origins(*text);
     if (!origins) return no_answer;
-    LockTypes types(monotonic_now() + looking_time_max);
-    const std::string answer =
-        type_groups(*origins, [&types](const LockOrigin& origin) { return types.type_of(origin); });
+    LockTypes types(monotonic_now() + limits::lockcheck_types_time_max);
+    std::string answer =
+        type_groups(*origins, [&](const LockOrigin& origin) { return types.type_of(origin); }) +
+        "=\n" +
+        type_groups(*origins, [&](const LockOrigin& origin) { return types.calls_of(origin); }) +
+        "=\n";
+    for (size_t at = 0; at < origins->size(); ++at)
+        if (types.is_of_mixed_code((*origins)[at])) answer += fmt::format("{}\n", at);
     return write_all(STDOUT_FILENO, "answer", answer) ? 0 : no_answer;
 }
 

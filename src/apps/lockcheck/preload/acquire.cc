@@ -69,12 +69,12 @@ bool holds(const ThreadRecord& self, const void* address) {
 }
 
 [[gnu::noinline]] void wants_slowly(ThreadRecord& self, const Object& object,
-                                    lockdep::Access access, uintptr_t site, uintptr_t frame,
-                                    lockdep::Pending& pending) {
+                                    lockdep::Access access, uintptr_t site, uintptr_t place,
+                                    uintptr_t frame, lockdep::Pending& pending) {
     pending.lock = nullptr;
     in_validator(self, [&] {
         lockdep::Lock* const lock = lock_at(self, object, site, frame);
-        if (lock != nullptr) validator().wants(*self.thread, *lock, access, site, pending);
+        if (lock != nullptr) validator().wants(*self.thread, *lock, access, place, pending);
     });
 }
 

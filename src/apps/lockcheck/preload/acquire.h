@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "apps/lockcheck/preload/call_places.h"
 #include "apps/lockcheck/preload/making.h"
 #include "apps/lockcheck/preload/watch.h"
 
@@ -39,9 +40,10 @@ void destroyed(ThreadRecord& self, const void* address);
 /// Does the thread hold what is at `address`?
 bool holds(const ThreadRecord& self, const void* address);
 
-/// Before an acquisition, the long way. pending.lock is nullptr when it cannot be watched.
+/// Before an acquisition, the long way. pending.lock is nullptr when it cannot be watched. `place`:
+/// as place_of_call() says.
 void wants_slowly(ThreadRecord& self, const Object& object, lockdep::Access access, uintptr_t site,
-                  uintptr_t frame, lockdep::Pending& pending);
+                  uintptr_t place, uintptr_t frame, lockdep::Pending& pending);
 
 /// A mutex as it is now: its kind is in its memory.
 Object describe_mutex(const pthread_mutex_t* mutex);
@@ -65,17 +67,34 @@ inline void look_at_stack(ThreadRecord& self, uintptr_t frame) {
         in_validator(self, [&self, frame] { forget_left_frames(self, frame); });
 }
 
+/// What tells this acquisition from others: `site`, or, where that is in a wrapper, something made
+/// of the callers. `frame`: of the function that was called at the site.
+inline uintptr_t place_of_call(ThreadRecord& self, uintptr_t site, uintptr_t frame) {
+    const uintptr_t slot = frame + sizeof(uintptr_t);
+    if (*reinterpret_cast<const uintptr_t*>(slot) != site) return site;
+    uintptr_t place = site;
+    if (call_places.find(site, slot, place)) return place;
+    in_validator(self, [&] { call_places.learn(site, slot); });
+    return call_places.find(site, slot, place) ? place : site;
+}
+
 /// Before an acquisition. `describe()` gives the Object when it must be looked at.
 template <typename Describe>
 [[gnu::always_inline]] inline void wants(ThreadRecord& self, const void* address,
                                          lockdep::Access access, uintptr_t site,
                                          lockdep::Pending& pending, const Describe& describe) {
     const auto frame = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
-    if (self.thread->wants_known(address, access, site, pending) &&
-        still_there(self, pending, site, frame)) [[likely]] {
+    const lockdep::KnownStep* step = self.thread->hot_step(address, access, site);
+    uintptr_t place = site;
+    if (step == nullptr) [[unlikely]] {
+        place = place_of_call(self, site, frame);
+        step = self.thread->known_step(address, access, place);
+    }
+    if (step != nullptr && still_there(self, step->pending, site, frame)) [[likely]] {
+        pending = step->pending;
         return;
     }
-    wants_slowly(self, describe(), access, site, frame, pending);
+    wants_slowly(self, describe(), access, site, place, frame, pending);
 }
 
 /// After it.

@@ -10,11 +10,11 @@
 
 #include "apps/lockcheck/preload/own_descriptors.h"
 #include "apps/lockcheck/preload/raw_calls.h"
+#include "base/limits.h"
 
 namespace braidway::lockcheck {
 namespace {
 
-constexpr size_t stack_bytes = 65'536;
 constexpr int not_started = 127;
 
 /// Handlers of the program's must not run here, where they would be in its memory twice; and what
@@ -99,12 +99,13 @@ int become_program(void* argument) {
 /// A child on a stack of its own; it shares the memory until it becomes another program or ends,
 /// and the caller sleeps so long.
 int run_child(int (*run)(void*), void* argument, int flags, long kind, const auto& meanwhile) {
-    auto* const stack = static_cast<char*>(map_pages(stack_bytes));
+    auto* const stack = static_cast<char*>(map_pages(limits::lockcheck_helper_stack_bytes));
     if (stack == nullptr) return -1;
-    const int child = clone(run, stack + stack_bytes, CLONE_VM | CLONE_VFORK | flags, argument);
+    const int child = clone(run, stack + limits::lockcheck_helper_stack_bytes,
+                            CLONE_VM | CLONE_VFORK | flags, argument);
     meanwhile();
     const int status = child > 0 ? wait_for(child, kind) : -1;
-    unmap_pages(stack, stack_bytes);
+    unmap_pages(stack, limits::lockcheck_helper_stack_bytes);
     return status;
 }
 

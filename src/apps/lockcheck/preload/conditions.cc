@@ -9,6 +9,7 @@
 
 #include "apps/lockcheck/preload/acquire.h"
 #include "apps/lockcheck/preload/real.h"
+#include "base/limits.h"
 
 namespace braidway::lockcheck {
 namespace {
@@ -199,10 +200,9 @@ void notify(pthread_cond_t* condition, uintptr_t site) {
         if (key != 0) remembered(*self, key) = {.key = remember ? key : 0, .stack = stack};
     }
     if (lock == nullptr) return;
-    constexpr uint32_t often_enough = 100;
     ThreadRecord::Meeting& meeting = remembered(*self, key);
     if (lockdep::Validator::notifies_freely(*self->thread, *lock) ||
-        meeting.times == often_enough) {
+        meeting.times == limits::lockcheck_meetings_told_max) {
         lockdep::Validator::notified_freely(*lock);
         return;
     }

@@ -11,21 +11,20 @@
 
 #include "apps/lockcheck/preload/own_descriptors.h"
 #include "apps/lockcheck/preload/raw_calls.h"
+#include "base/limits.h"
 
 namespace braidway::lockcheck {
 namespace {
 
-/// Whoever has the lock writes a few kilobytes.
-constexpr int lock_tries = 2'000;
-constexpr int64_t lock_pause_ns = 5'000'000;
+constexpr int64_t lock_tries = limits::lockcheck_file_patience / limits::lockcheck_file_pause;
 
 template <typename Try>
 bool lock_patiently(const Try& try_once) {
-    for (int tries = 0; tries < lock_tries; ++tries) {
+    for (int64_t tries = 0; tries < lock_tries; ++tries) {
         const long result = try_once();
         if (result == 0) return true;
         if (result != -EAGAIN && result != -EACCES && result != -EINTR) return false;
-        const timespec pause{0, lock_pause_ns};
+        const timespec pause{0, limits::lockcheck_file_pause.count()};
         raw_call(SYS_ppoll, 0, 0, as_word(&pause), 0, sizeof(uint64_t));
     }
     return false;

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <span>
 
+#include "apps/lockcheck/preload/call_places.h"
 #include "apps/lockcheck/preload/settings.h"
 #include "apps/lockcheck/preload/thread_record.h"
 
@@ -101,6 +102,7 @@ void add_frames(Text& text, std::span<const uintptr_t> frames) {
             text.add(",\"module\":").add_quoted(module);
             text.add(",\"offset\":\"").add_hex(offset + 1).add("\"");
         }
+        if (call_places.in_wrapper(frames[at])) text.add(",\"wrapper\":true");
         text.add("}");
     }
     text.add("]");

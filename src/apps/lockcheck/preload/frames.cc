@@ -5,11 +5,10 @@
 #include <link.h>
 #include <unwind.h>
 
+#include "base/limits.h"
+
 namespace braidway::lockcheck {
 namespace {
-
-/// The frames that are looked at; stacks may be endless where code has no unwind tables.
-constexpr size_t depth_max = 512;
 
 struct Walk {
     std::span<uintptr_t> frames;
@@ -22,7 +21,8 @@ struct Walk {
 _Unwind_Reason_Code take_frame(_Unwind_Context* context, void* argument) {
     Walk& walk = *static_cast<Walk*>(argument);
     const uintptr_t address = _Unwind_GetIP(context);
-    if (address == 0 || ++walk.depth > depth_max) return _URC_END_OF_STACK;
+    if (address == 0 || ++walk.depth > limits::lockcheck_frames_walked_max)
+        return _URC_END_OF_STACK;
     if (address - walk.own_begin < walk.own_end - walk.own_begin) return _URC_NO_REASON;
     walk.frames[walk.count++] = address;
     return walk.count == walk.frames.size() ? _URC_END_OF_STACK : _URC_NO_REASON;
@@ -42,7 +42,7 @@ struct Search {
 _Unwind_Reason_Code look_for_end(_Unwind_Context* context, void* argument) {
     Search& search = *static_cast<Search*>(argument);
     const uintptr_t end = _Unwind_GetCFA(context);
-    if (++search.depth > depth_max) return _URC_END_OF_STACK;
+    if (++search.depth > limits::lockcheck_frames_walked_max) return _URC_END_OF_STACK;
     if (end < search.stack_low || end >= search.stack_high || end <= search.address) {
         search.function = _Unwind_GetRegionStart(context);
         return _URC_NO_REASON;

@@ -2,14 +2,13 @@
 #include "apps/lockcheck/preload/heap_map.h"
 
 #include "apps/lockcheck/preload/raw_calls.h"
+#include "base/limits.h"
 
 namespace braidway::lockcheck {
 
 constinit HeapMap heap_map;
 
 namespace {
-
-constexpr size_t probes_max = 16;
 
 /// Puts `made` where nothing is yet, or takes what somebody else has put there meanwhile.
 template <typename T>
@@ -23,7 +22,7 @@ T* publish(std::atomic<T*>& place, T* made, size_t bytes) {
 }  // namespace
 
 uint32_t HeapMap::site_number(uintptr_t address, uint32_t units) {
-    for (size_t probe = 0; probe < probes_max; ++probe) {
+    for (size_t probe = 0; probe < limits::lockcheck_site_probes_max; ++probe) {
         const size_t number = (site_hash(address) + probe) % sites_max;
         if (number == 0) continue;
         Site& site = sites_[number];

@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/limits.h"
+
 namespace braidway::lockcheck {
 
 /// A block of the program's allocator.
@@ -40,7 +42,8 @@ class HeapMap {
   public:
     static constexpr size_t noted_bytes_min = 40;  ///< No pthread lock but the spinlock is smaller.
     static constexpr size_t small_bytes_max = 4096;
-    static constexpr size_t scan_bytes_max = 65'536;  ///< How far find() looks back.
+    static constexpr size_t scan_bytes_max =
+        limits::lockcheck_heap_scan_bytes_max;  ///< How far find() looks back.
     static constexpr unsigned site_bits = 18;
     static constexpr size_t sites_max = size_t{1} << site_bits;
 

@@ -9,14 +9,10 @@
 #include "apps/lockcheck/preload/mixed.h"
 #include "apps/lockcheck/preload/passing.h"
 #include "apps/lockcheck/preload/static_objects.h"
+#include "base/limits.h"
 
 namespace braidway::lockcheck {
 namespace {
-
-constexpr size_t class_frames = 6;
-constexpr size_t wrapper_frames_max = 10;
-/// Wrappers of wrappers of wrappers.
-constexpr size_t steps_max = 6;
 
 /// The functions on the stack, innermost first, with those that left no frame.
 class Walk {
@@ -85,7 +81,7 @@ void choose(Walk& walk, Initialiser& chosen) {
     uint8_t parameter = 0;
     // The last one was taken for a wrapper, so that this one stands for it.
     bool wrapped = true;
-    for (size_t step = 0; step < steps_max; ++step) {
+    for (size_t step = 0; step < limits::lockcheck_wrappers_max; ++step) {
         FunctionCode function;
         uintptr_t site = 0;
         if (!walk.next(function, site)) return;
@@ -114,18 +110,19 @@ void choose(Walk& walk, Initialiser& chosen) {
 }  // namespace
 
 Initialiser initialiser_on_the_stack() {
-    std::array<uintptr_t, wrapper_frames_max + class_frames> room{};
+    std::array<uintptr_t, limits::lockcheck_library_frames_max + limits::lockcheck_class_frames>
+        room{};
     const std::span<uintptr_t> frames(room.data(), program_frames(room));
     if (frames.empty()) return {};
     size_t skipped = 0;
-    while (skipped < wrapper_frames_max && skipped < frames.size() &&
+    while (skipped < limits::lockcheck_library_frames_max && skipped < frames.size() &&
            is_wrapper_code(frames[skipped]))
         ++skipped;
     // Nothing but wrappers: then they are all there is to tell.
     if (skipped == frames.size()) skipped = 0;
     const std::span<uintptr_t> users = frames.subspan(skipped);
     Initialiser found{.site = users.front()};
-    for (size_t i = 0; i < users.size() && i < class_frames; ++i)
+    for (size_t i = 0; i < users.size() && i < limits::lockcheck_class_frames; ++i)
         found.stack_key = mixed(found.stack_key, users[i]);
     if (skipped == 0 && function_called_before(found.site) == 0 &&
         is_call_through_pointer(found.site)) {

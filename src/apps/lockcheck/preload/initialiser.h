@@ -33,8 +33,8 @@ struct Initialiser {
 /// needs no more. It counts as a wrapper
 /// - where it looks at the result of the call, or makes attributes for it: init functions of a type
 ///   that has nothing else to initialise mostly do not,
-/// - where it ends in a jump to what it calls, even if it adds something to the object: then that
-///   is a lock of another make,
+/// - where it adds something to the object and ends in a jump to what it calls: then that is a lock
+///   of another make,
 /// - where its caller hands it a part of an object that the caller was handed itself.
 /// Otherwise it is taken for the initialiser, of kind `passes`: other things must tell its users
 /// apart.

@@ -20,19 +20,13 @@
 #include "apps/lockcheck/preload/mixed.h"
 #include "apps/lockcheck/preload/stack_locks.h"
 #include "apps/lockcheck/preload/static_objects.h"
+#include "base/limits.h"
 
 namespace braidway::lockcheck {
 namespace {
 
 using lockdep::Making;
 using lockdep::Place;
-
-/// Up to this size, an object's offset says what member it is; in larger ones it rather says which
-/// element of an array.
-constexpr uint64_t object_bytes_max = 4096;
-/// That many locks with nothing besides are rather a struct of them than an array; more are an
-/// array.
-constexpr uint64_t struct_locks_max = 3;
 
 /// A block or static object, and what it looks like around the lock.
 struct Surround {
@@ -104,7 +98,7 @@ uint64_t class_by_initialisation(Making& making, const Surround& around, size_t 
     if (making.place == Place::stack) return key_of({1, user});
     if (!around.known) return class_in_unknown_memory(who, lock_bytes);
     if (around.bare) return key_of({2, who.stack_key});
-    if (making.block_bytes > object_bytes_max) return key_of({3, user});
+    if (making.block_bytes > limits::lockcheck_object_bytes_max) return key_of({3, user});
     uint64_t type = 0;
     if (who.kind == Initialiser::Kind::passes) {
         type = type_bytes(making, around);
@@ -123,7 +117,7 @@ bool is_array_of_locks(const Making& making, uintptr_t begin, size_t lock_bytes)
     constexpr uint32_t number_max = uint32_t{1} << 23;
     const uint64_t bytes = making.block_bytes;
     // Where debug information may tell structs from arrays, it is asked at the end.
-    const uint64_t locks_max = making.typed ? 1 : struct_locks_max;
+    const uint64_t locks_max = making.typed ? 1 : limits::lockcheck_struct_locks_max;
     if (bytes <= locks_max * lock_bytes || bytes % lock_bytes != 0 ||
         making.offset_bytes % lock_bytes != 0)
         return false;
@@ -151,7 +145,8 @@ bool is_shared_pointer_block(const Making& making, uintptr_t begin, size_t lock_
 uint64_t class_by_place(const Making& making, const Surround& around, size_t lock_bytes) {
     if (making.place != Place::heap || !around.known || around.bare || !around.of_one_size)
         return 0;
-    if (making.block_bytes > object_bytes_max || making.block_made_at == 0) return 0;
+    if (making.block_bytes > limits::lockcheck_object_bytes_max || making.block_made_at == 0)
+        return 0;
     if (!asks_for_one_type(making.block_made_at, making.block_bytes)) return 0;
     if (is_array_of_locks(making, around.begin, lock_bytes)) return 0;
     if (is_shared_pointer_block(making, around.begin, lock_bytes)) return 0;

@@ -13,6 +13,7 @@
 
 #include "apps/lockcheck/preload/instruction.h"
 #include "apps/lockcheck/preload/static_objects.h"
+#include "base/limits.h"
 
 /// As libgcc has them, in front of a table of code with its ranges.
 // NOLINTBEGIN(readability-identifier-naming): its names.
@@ -27,8 +28,6 @@ extern "C" const void* _Unwind_Find_FDE(void* address, dwarf_eh_bases* bases);
 namespace braidway::lockcheck {
 namespace {
 
-/// Wrappers are short; and a longer function knows what it initialises.
-constexpr size_t function_bytes_max = 1024;
 constexpr std::array<int8_t, 6> parameter_registers = {
     registers::rdi, registers::rsi, registers::rdx, registers::rcx, registers::r8, registers::r9};
 
@@ -340,6 +339,26 @@ class Pass {
     size_t blocks_ = 0;
 };
 
+/// Calls each(function, target, end of the jump) for the jumps out of the function at `begin`,
+/// until it says false.
+void for_tail_jumps(uintptr_t begin, const auto& each) {
+    const FunctionCode function = function_at(begin);
+    if (function.begin == 0 || function.begin != begin || function.end - begin > limits::lockcheck_wrapper_bytes_max)
+        return;
+    std::span<const unsigned char> code(reinterpret_cast<const unsigned char*>(begin),
+                                        function.end - begin);
+    while (!code.empty()) {
+        Instruction instruction;
+        if (!read_instruction(code, instruction)) return;
+        code = code.subspan(instruction.length);
+        if (instruction.effect != Effect::jumps) continue;
+        if (instruction.slot == 0 && instruction.target == 0) continue;
+        const uintptr_t target = target_of(instruction);
+        if (target >= begin && target < function.end) continue;
+        if (!each(function, target, reinterpret_cast<uintptr_t>(code.data()))) return;
+    }
+}
+
 }  // namespace
 
 FunctionCode function_at(uintptr_t address) {
@@ -399,34 +418,69 @@ bool is_of_this_library(uintptr_t address) {
 }
 
 Passing passing_of(const FunctionCode& function, uintptr_t call_end, uint8_t parameter) {
-    if (function.begin == 0 || function.end - function.begin > function_bytes_max) return {};
+    if (function.begin == 0 || function.end - function.begin > limits::lockcheck_wrapper_bytes_max)
+        return {};
     if (call_end <= function.begin || call_end > function.end) return {};
     if (parameter >= parameter_registers.size()) return {};
     return Pass(function, call_end, parameter).run();
 }
 
-size_t tail_calls(uintptr_t begin, uintptr_t next, TailCall* found, size_t found_max) {
-    const FunctionCode function = function_at(begin);
-    if (found_max == 0 || function.begin == 0 || function.begin != begin ||
-        function.end - begin > function_bytes_max)
-        return 0;
-    std::span<const unsigned char> code(reinterpret_cast<const unsigned char*>(begin),
-                                        function.end - begin);
+CallsMade calls_made(const FunctionCode& function) {
+    CallsMade calls;
+    if (function.begin == 0 || function.end - function.begin > limits::lockcheck_wrapper_bytes_max) return calls;
+    std::span<const unsigned char> code(reinterpret_cast<const unsigned char*>(function.begin),
+                                        function.end - function.begin);
     while (!code.empty()) {
         Instruction instruction;
-        if (!read_instruction(code, instruction)) return 0;
+        if (!read_instruction(code, instruction)) return calls;
         code = code.subspan(instruction.length);
-        if (instruction.effect != Effect::jumps) continue;
-        if (instruction.slot == 0 && instruction.target == 0) continue;
         const uintptr_t target = target_of(instruction);
-        if (target >= begin && target < function.end) continue;
+        const bool leaves = instruction.effect == Effect::jumps && target != 0 &&
+                            (target < function.begin || target >= function.end);
+        if (instruction.effect != Effect::calls && !leaves) continue;
+        ++calls.all;
+        if (is_of_this_library(target)) ++calls.to_us;
+        // Past a stub it is another address than the instruction's.
+        else if (instruction.slot == 0 && target == instruction.target)
+            ++calls.near;
+    }
+    calls.known = true;
+    return calls;
+}
+
+size_t tail_calls(uintptr_t begin, uintptr_t next, TailCall* found, size_t found_max) {
+    if (found_max == 0) return 0;
+    size_t count = 0;
+    for_tail_jumps(begin, [&](const FunctionCode& function, uintptr_t target, uintptr_t end) {
         const bool arrives = next != 0 ? target == next : is_init_call(target);
         const size_t inner = arrives ? 0 : tail_calls(target, next, found, found_max - 1);
-        if (!arrives && inner == 0) continue;
-        found[inner] = {function, reinterpret_cast<uintptr_t>(code.data())};
-        return inner + 1;
+        if (!arrives && inner == 0) return true;
+        found[inner] = {function, end};
+        count = inner + 1;
+        return false;
+    });
+    return count;
+}
+
+size_t sure_tail_calls(uintptr_t begin, uintptr_t next, TailCall* found, size_t found_max) {
+    const size_t count = tail_calls(begin, next, found, found_max);
+    if (count == 0) return 0;
+    // Found innermost first: each goes on to the one before it.
+    for (size_t i = 0; i < count; ++i) {
+        const uintptr_t inner = i == 0 ? next : found[i - 1].function.begin;
+        bool is_only = true;
+        for_tail_jumps(
+            found[i].function.begin, [&](const FunctionCode&, uintptr_t target, uintptr_t end) {
+                std::array<TailCall, 3> others{};
+                const bool arrives = next != 0 ? target == next : is_init_call(target);
+                if (end != found[i].jump_end && target != inner &&
+                    (arrives || tail_calls(target, next, others.data(), others.size()) != 0))
+                    is_only = false;
+                return is_only;
+            });
+        if (!is_only) return 0;
     }
-    return 0;
+    return count;
 }
 
 }  // namespace braidway::lockcheck

@@ -61,6 +61,16 @@ struct Passing {
 /// Threads: any.
 Passing passing_of(const FunctionCode& function, uintptr_t call_end, uint8_t parameter);
 
+/// The calls in a function's code.
+struct CallsMade {
+    bool known = false;  ///< Its code could be read.
+    uint32_t all = 0;
+    uint32_t near = 0;   ///< To functions of its own module, not by way of the linker's stubs.
+    uint32_t to_us = 0;  ///< To functions of this library.
+};
+
+CallsMade calls_made(const FunctionCode& function);
+
 /// A function that calls another by a jump at its end has no frame of its own while that one runs.
 struct TailCall {
     FunctionCode function;
@@ -71,5 +81,8 @@ struct TailCall {
 /// others; fills in those on the way, innermost first, and returns how many. `next` == 0: to any
 /// function of this library, which stands in front of the C library's.
 size_t tail_calls(uintptr_t begin, uintptr_t next, TailCall* found, size_t found_max);
+
+/// The same, and 0 where one of those functions goes on there in more ways than one.
+size_t sure_tail_calls(uintptr_t begin, uintptr_t next, TailCall* found, size_t found_max);
 
 }  // namespace braidway::lockcheck

@@ -11,12 +11,10 @@
 #include "apps/lockcheck/preload/settings.h"
 #include "apps/lockcheck/preload/type_merging.h"
 #include "apps/lockcheck/preload/watch.h"
+#include "base/limits.h"
 
 namespace braidway::lockcheck {
 namespace {
-
-/// More than that is not put on the stack of a child of vfork(); such a program goes unwatched.
-constexpr size_t room_max = size_t{512} << 10;
 
 /// Calls `start` with `environment`, completed if it must be. Inline in each function: the memory
 /// is its frame's.
@@ -26,7 +24,8 @@ template <typename Start>
     if (!make_ready() || settings.preload == nullptr || keeps_watch(environment))
         return start(environment);
     const EnvironmentRoom room = room_for(environment);
-    if (room.entries * sizeof(char*) + room.bytes > room_max) return start(environment);
+    if (room.entries * sizeof(char*) + room.bytes > limits::lockcheck_arguments_bytes_max)
+        return start(environment);
     auto** const entries = static_cast<char**>(alloca(room.entries * sizeof(char*)));
     auto* const text = static_cast<char*>(alloca(room.bytes));
     kept_environment(environment, entries, text);

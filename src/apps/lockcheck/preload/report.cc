@@ -16,6 +16,7 @@
 #include "apps/lockcheck/preload/settings.h"
 #include "apps/lockcheck/preload/text.h"
 #include "base/clock.h"
+#include "base/limits.h"
 
 namespace braidway::lockcheck {
 namespace {
@@ -30,12 +31,6 @@ struct TreeState {
 };
 static_assert(sizeof(TreeState) == 64);
 constexpr uint32_t tree_magic = 0x4b434b4c;
-
-/// What a line that does not move has for later findings.
-constexpr size_t room_for_more_bytes = 64 << 10;
-
-/// More are counted, but neither kept nor shown.
-constexpr uint32_t findings_max = 1'000;
 
 /// What was found in this process.
 struct Reports {
@@ -186,7 +181,7 @@ void fix_own_line() {
     make_own_document(ProcessEnd::running);
     Text id;
     add_id(id);
-    reports.fixed_bytes = 2 * reports.document.size() + room_for_more_bytes;
+    reports.fixed_bytes = 2 * reports.document.size() + limits::lockcheck_document_spare_bytes;
     reports.fixed_line = fix_line(settings.json, process_id(), id.view(), reports.document.view(),
                                   reports.fixed_bytes);
     id.clear_and_free();
@@ -252,7 +247,7 @@ void report_finding(const lockdep::Finding& finding) {
     const OwnGuard guard(reports.lock);
     if (reports.finished && finding.kind != lockdep::FindingKind::hang) return;
     if (!finding.note) ++reports.finding_count;
-    if (++reports.count > findings_max) return;
+    if (++reports.count > limits::lockcheck_findings_max) return;
     Text& list = finding.note ? reports.notes : reports.findings;
     if (list.size() > 0) list.add(",");
     add_finding(list, finding, reports.count);

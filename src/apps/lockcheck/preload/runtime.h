@@ -6,12 +6,13 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/limits.h"
 #include "lockdep/validator.h"
 
 namespace braidway::lockcheck {
 
 /// Of the stack on which the validator works.
-inline constexpr size_t own_stack_bytes = 65'536;
+inline constexpr size_t own_stack_bytes = limits::lockcheck_own_stack_bytes;
 
 /// What the library knows of one thread. In memory of its own, never in the thread's stack or TLS,
 /// of which it uses one pointer.

@@ -5,6 +5,7 @@
 #include "apps/lockcheck/preload/acquire.h"
 #include "apps/lockcheck/preload/real.h"
 #include "base/clock.h"
+#include "base/limits.h"
 
 namespace braidway::lockcheck {
 namespace {
@@ -12,18 +13,18 @@ namespace {
 /// A spinlock does not say that it is shared between processes; those that were made so are few.
 /// Only ever grows: a spinlock that lives there later is not asked who unlocks it.
 struct SharedSpinlocks {
-    static constexpr uint32_t entries_max = 256;
     std::atomic<uint32_t> count = 0;
-    std::atomic<const void*> entries[entries_max] = {};
+    std::atomic<const void*> entries[limits::lockcheck_shared_spinlocks_max] = {};
 
     void add(const void* lock) {
         if (has(lock)) return;
         const uint32_t at = count.fetch_add(1, std::memory_order_relaxed);
-        if (at < entries_max) entries[at].store(lock, std::memory_order_relaxed);
+        if (at < limits::lockcheck_shared_spinlocks_max)
+            entries[at].store(lock, std::memory_order_relaxed);
     }
     bool has(const void* lock) const {
         const uint32_t used = count.load(std::memory_order_relaxed);
-        if (used >= entries_max) return true;
+        if (used >= limits::lockcheck_shared_spinlocks_max) return true;
         for (uint32_t i = 0; i < used; ++i)
             if (entries[i].load(std::memory_order_relaxed) == lock) return true;
         return false;
@@ -54,9 +55,8 @@ void breathe() {
 
 int spin(void* object, int64_t until_ns) {
     auto* const lock = static_cast<int*>(object);
-    constexpr int tries_between_looks = 1'000;
     for (;;) {
-        for (int i = 0; i < tries_between_looks; ++i) {
+        for (int i = 0; i < limits::lockcheck_spins_between_looks; ++i) {
             const int result = real.pthread_spin_trylock(lock);
             if (result != EBUSY) return result;
             breathe();

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apps/lockcheck/preload/stack_locks.h"
 
+#include <pthread.h>
 #include <unwind.h>
 
 #include <atomic>
+#include <cstddef>
 
 #include "apps/lockcheck/preload/frames.h"
 #include "apps/lockcheck/preload/making.h"
 #include "apps/lockcheck/preload/raw_calls.h"
 #include "apps/lockcheck/preload/stack_watch.h"
+#include "apps/lockcheck/preload/static_objects.h"
+#include "base/limits.h"
 
 namespace braidway::lockcheck {
 namespace {
@@ -67,23 +71,59 @@ bool is_code(uintptr_t word) {
     return _Unwind_FindEnclosingFunction(reinterpret_cast<void*>(word)) != nullptr;
 }
 
-/// Frames are larger, and fibers' stacks; the lock is looked for in those next to the program's.
-constexpr uintptr_t fiber_bytes_max = uintptr_t{256} << 10;
-
 bool may_be_in_fiber(const ThreadState& self, uintptr_t address) {
-    return !is_in(self, self.event_frame) && address - self.event_frame < fiber_bytes_max;
+    return !is_in(self, self.event_frame) &&
+           address - self.event_frame < limits::lockcheck_fiber_bytes_max;
 }
 
 /// The frame of this thread's, on its stack or a fiber's, that has `address` in it.
 StackFrame own_frame(const ThreadState& self, uintptr_t address) {
     if (is_in(self, address)) return frame_around(address, self.stack_low, self.stack_high);
     if (!may_be_in_fiber(self, address)) return {};
-    uintptr_t end = self.event_frame + fiber_bytes_max;
+    uintptr_t end = self.event_frame + limits::lockcheck_fiber_bytes_max;
     // Where the frames of in_validator() are.
     const auto own_end = reinterpret_cast<uintptr_t>(self.own_stack);
     if (own_end > self.event_frame && own_end - own_stack_bytes < end)
         end = own_end - own_stack_bytes;
     return frame_around(address, self.event_frame, end);
+}
+
+/// The word of a lock that the C library reads and writes for robust mutexes only (the list of what
+/// a thread holds), and for rwlocks never; nullptr: the lock has none.
+///
+/// Source: glibc 2.36, struct_mutex.h and struct_rwlock.h; static initialisers, which are a part of
+/// its ABI, clear the whole object.
+uintptr_t* spare_word(const lockdep::Lock& lock) {
+    const lockdep::LockTraits& traits = lock.traits;
+    const uintptr_t address = address_of(lock);
+    if (traits.shared || traits.robust || address % sizeof(uintptr_t) != 0) return nullptr;
+    if (traits.type == lockdep::LockType::mutex && lock.bytes == sizeof(pthread_mutex_t))
+        return reinterpret_cast<uintptr_t*>(address + offsetof(pthread_mutex_t, __data.__list) +
+                                            offsetof(__pthread_list_t, __next));
+    if (traits.type == lockdep::LockType::rwlock && lock.bytes == sizeof(pthread_rwlock_t))
+        return reinterpret_cast<uintptr_t*>(address + offsetof(pthread_rwlock_t, __data.__pad2));
+    return nullptr;
+}
+
+/// Marks the lock, so that it is seen when another one is made in its place: in the next turn of a
+/// loop, or by the next block of the same function, no frame is left.
+///
+/// The lock is about to be used or was initialised just now: it is there.
+void remember_mark(StackWatch& watch, const lockdep::Lock& lock) {
+    constexpr uintptr_t tag = uintptr_t{0x6c6f636b} << 32;
+    uintptr_t* const word = spare_word(lock);
+    if (word == nullptr) return;
+    const std::atomic_ref<uintptr_t> mark(*word);
+    const uintptr_t former = mark.load(std::memory_order_relaxed);
+    // What others put there is theirs.
+    if (former != 0 && (former >> 32 << 32) != tag) return;
+    mark.store(tag | lock.id.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    watch.mark.remember(word);
+}
+
+/// Is it the object that was marked?
+bool mark_is_same(const StackWatch& watch) {
+    return !watch.mark.is_known() || watch.mark.is_same();
 }
 
 void remember_frame(StackWatch& watch, const StackFrame& frame) {
@@ -95,10 +135,10 @@ void remember_frame(StackWatch& watch, const StackFrame& frame) {
 /// Another thread's stack cannot be unwound from here. What looks like return addresses above the
 /// lock tells later whether the frame is still the same.
 void remember_signs(StackWatch& watch, uintptr_t address, uintptr_t stack_high) {
-    constexpr uintptr_t searched_bytes = 768;
     const uintptr_t begin = (address + sizeof(uintptr_t)) & ~(sizeof(uintptr_t) - 1);
-    const uintptr_t end =
-        stack_high - address < searched_bytes ? stack_high : address + searched_bytes;
+    const uintptr_t end = stack_high - address < limits::lockcheck_stack_signs_bytes
+                              ? stack_high
+                              : address + limits::lockcheck_stack_signs_bytes;
     size_t count = 0;
     uintptr_t at = begin;
     for (; at + sizeof(uintptr_t) <= end && count < StackWatch::signs_max; at += sizeof at) {
@@ -157,7 +197,7 @@ bool is_in_known_frame(const StackWatch& watch, uintptr_t address, const StackFr
 
 /// Finds the frames of locks that others saw first, and whether those that are known are left.
 void look_at_lent(ThreadState& self, uintptr_t stack_pointer) {
-    StackWatches::for_each_lent(self, [&](StackWatch& watch, const lockdep::Lock& lock) {
+    StackWatches::for_each_lent(self, [&](StackWatch& watch, lockdep::Lock& lock) {
         const uintptr_t address = address_of(lock);
         if (!is_in(self, address) || address < stack_pointer) return;
         const StackFrame frame = frame_around(address, self.stack_low, self.stack_high);
@@ -166,8 +206,11 @@ void look_at_lent(ThreadState& self, uintptr_t stack_pointer) {
                      : frame.return_address != nullptr && signs_deny(watch, address, frame)) {
             forget_one(self, address);
             ++self.lent_left;
-        } else if (!is_known) {
+        } else if (!is_known && frame.return_address != nullptr) {
             remember_frame(watch, frame);
+            const auto end = reinterpret_cast<uintptr_t>(frame.return_address + 1);
+            validator().frame_found(lock, frame.function, end - address,
+                                    may_know_types(frame.function));
         }
     });
 }
@@ -249,6 +292,7 @@ void watch_stack_lock(ThreadState& self, lockdep::Lock& lock) {
     StackWatch* const watch = StackWatches::make(lock);
     if (is_in(self, address)) lower(self, address);
     if (watch == nullptr) return;
+    remember_mark(*watch, lock);
     if (is_in(self, address)) watch->owner.store(&self, std::memory_order_relaxed);
     const StackFrame frame = own_frame(self, address);
     if (frame.return_address != nullptr) return remember_frame(*watch, frame);
@@ -268,7 +312,7 @@ void stack_lock_is_used(ThreadState& self, const lockdep::Lock& lock) {
 
 bool stack_lock_is_same(const ThreadState& self, const lockdep::Lock& lock, uintptr_t site) {
     const StackWatch* const watch = StackWatches::of(lock);
-    if (watch == nullptr) return false;
+    if (watch == nullptr || !mark_is_same(*watch)) return false;
     if (!watch->frame.is_known()) return signs_are_same(*watch);
     if (!watch->frame.is_same()) return false;
     if (!is_in(self, address_of(lock)) && !may_be_in_fiber(self, address_of(lock))) return true;
@@ -280,6 +324,7 @@ bool stack_lock_is_same(const ThreadState& self, const lockdep::Lock& lock, uint
 bool stack_lock_stays(ThreadState& self, lockdep::Lock& lock, uintptr_t site) {
     StackWatch* const watch = StackWatches::of(lock);
     if (watch == nullptr) return watch_stack_lock(self, lock), true;
+    if (!mark_is_same(*watch)) return false;
     if (!watch->frame.is_known()) return signs_stay(*watch);
     const uintptr_t address = address_of(lock);
     if (!is_in_known_frame(*watch, address, own_frame(self, address))) return false;

@@ -4,12 +4,10 @@
 #include <new>
 
 #include "apps/lockcheck/preload/raw_calls.h"
+#include "base/limits.h"
 
 namespace braidway::lockcheck {
 namespace {
-
-/// How many are asked whether their lock is gone, before a fresh one is taken.
-constexpr size_t looks_max = 16;
 
 constinit OwnLock watches_lock;
 constinit std::atomic<StackWatch*> watches = nullptr;
@@ -30,7 +28,7 @@ StackWatch* take() {
         watches.store(all, std::memory_order_release);
     }
     const size_t used = used_count.load(std::memory_order_relaxed);
-    for (size_t look = 0; look < looks_max && look < used; ++look) {
+    for (size_t look = 0; look < limits::lockcheck_stack_watch_looks_max && look < used; ++look) {
         hand = (hand + 1) % used;
         if (is_free(all[hand])) return &all[hand];
     }
@@ -46,6 +44,7 @@ void empty(StackWatch& watch) {
     watch.is_lent.store(false, std::memory_order_relaxed);
     watch.signs_bytes.store(0, std::memory_order_relaxed);
     watch.frame.forget();
+    watch.mark.forget();
     watch.function.store(0, std::memory_order_relaxed);
     for (std::atomic<uintptr_t>& site : watch.sites) site.store(0, std::memory_order_relaxed);
     for (StackWord& sign : watch.signs) sign.forget();

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "apps/lockcheck/preload/runtime.h"
+#include "base/limits.h"
 #include "lockdep/lock.h"
 
 namespace braidway::lockcheck {
@@ -18,8 +19,9 @@ struct StackWord {
     std::atomic<uintptr_t> content = 0;
 
     void remember(const uintptr_t* where) {
-        place.store(where, std::memory_order_relaxed);
+        // In this order: who reads meanwhile sees no other content at this place.
         content.store(*where, std::memory_order_relaxed);
+        place.store(where, std::memory_order_release);
     }
     void forget() { place.store(nullptr, std::memory_order_relaxed); }
     bool is_known() const { return place.load(std::memory_order_relaxed) != nullptr; }
@@ -36,14 +38,16 @@ struct StackWord {
 /// Threads: any. What is read while another thread writes is taken for a change of the frame, or
 ///          for none, which the next look finds out.
 struct StackWatch {
-    static constexpr size_t sites_max = 3;
-    static constexpr size_t signs_max = 3;
+    static constexpr size_t sites_max = limits::lockcheck_stack_sites_max;
+    static constexpr size_t signs_max = limits::lockcheck_stack_signs_max;
 
     std::atomic<lockdep::LockId> id = 0;  ///< Of the lock that it is about; 0: of none.
     /// The end of what was searched for signs, as a distance from the lock.
     std::atomic<uint32_t> signs_bytes = 0;
     /// The return address of the frame.
     StackWord frame;
+    /// In the lock itself, where the C library uses nothing: an initialiser clears it.
+    StackWord mark;
     std::atomic<uintptr_t> function = 0;  ///< The one that runs in the frame.
     /// Places that used the lock while all this was so.
     std::array<std::atomic<uintptr_t>, sites_max> sites = {};
@@ -65,7 +69,7 @@ struct StackWatch {
 /// Threads: any.
 class StackWatches {
   public:
-    static constexpr size_t watches_max = 4096;
+    static constexpr size_t watches_max = limits::lockcheck_stack_watches_max;
 
     /// What is remembered of the lock; nullptr: nothing.
     static StackWatch* of(const lockdep::Lock& lock) {

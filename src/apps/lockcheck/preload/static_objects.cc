@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "apps/lockcheck/preload/raw_calls.h"
+#include "base/limits.h"
 
 namespace braidway::lockcheck {
 namespace {
@@ -34,11 +35,11 @@ struct Symbols {
     /// The one that covers `address`, or nullptr; of several, one that begins last.
     const Symbol* covering(uintptr_t address) const {
         // Aliases and nested symbols are few; looking back further finds nothing.
-        constexpr size_t back_max = 8;
         const Symbol* const after = std::upper_bound(
             all, all + count, address,
             [](uintptr_t wanted, const Symbol& symbol) { return wanted < symbol.begin; });
-        const size_t before = std::min<size_t>(back_max, static_cast<size_t>(after - all));
+        const size_t before =
+            std::min<size_t>(limits::lockcheck_symbols_back_max, static_cast<size_t>(after - all));
         for (size_t i = 1; i <= before; ++i)
             if (address - (after - i)->begin < (after - i)->bytes) return after - i;
         return nullptr;

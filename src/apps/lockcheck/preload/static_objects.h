@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/limits.h"
+
 namespace braidway::lockcheck {
 
 /// An object with static storage.
@@ -38,7 +40,7 @@ bool is_header_code(uintptr_t address);
 /// each that is no longer there.
 class LoadedModules {
   public:
-    static constexpr size_t modules_max = 64;
+    static constexpr size_t modules_max = limits::lockcheck_modules_max;
 
     LoadedModules();
     /// Calls gone(begin, end) for each module that went away.

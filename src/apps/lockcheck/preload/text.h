@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "base/limits.h"
+
 namespace braidway::lockcheck {
 
 /// A text that grows in pages of its own.
@@ -17,7 +19,7 @@ namespace braidway::lockcheck {
 /// process: clear_and_free() gives the memory back.
 class Text {
   public:
-    static constexpr size_t bytes_max = size_t{64} << 20;
+    static constexpr size_t bytes_max = limits::lockcheck_document_bytes_max;
 
     constexpr Text() = default;
     Text(const Text&) = delete;

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "apps/lockcheck/preload/raw_calls.h"
+#include "base/limits.h"
 
 namespace braidway::lockcheck {
 namespace {
@@ -22,7 +23,7 @@ constinit ThreadRecord* spare_records = nullptr;
 /// Names of threads that have ended, by number: blocks that are made when they are needed.
 struct EndedNames {
     static constexpr size_t block_names = 1024;
-    static constexpr size_t blocks_max = 1024;
+    static constexpr size_t blocks_max = limits::lockcheck_thread_names_max / block_names;
     using Name = char[16];
     std::atomic<Name*> blocks[blocks_max];
 };
@@ -135,8 +136,9 @@ void find_stack_bounds(ThreadRecord& record, bool main_thread) {
         const uintptr_t top = getauxval(AT_EXECFN);
         rlimit limit{};
         getrlimit(RLIMIT_STACK, &limit);
-        constexpr uintptr_t unlimited = uintptr_t{64} << 20;
-        const uintptr_t bytes = limit.rlim_cur < unlimited ? limit.rlim_cur : unlimited;
+        const uintptr_t bytes = limit.rlim_cur < limits::lockcheck_main_stack_bytes_max
+                                    ? limit.rlim_cur
+                                    : limits::lockcheck_main_stack_bytes_max;
         record.stack_high = top;
         record.stack_low = top > bytes ? top - bytes : 0;
         return;

@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "apps/lockcheck/preload/runtime.h"
+#include "base/limits.h"
 #include "lockdep/thread.h"
 
 namespace braidway::lockcheck {
@@ -31,14 +32,14 @@ struct ThreadRecord : ThreadState {
         uint64_t blocked_before = 0;  ///< The signals that the thread blocked when it began.
         int number = 0;
     };
-    static constexpr size_t handlers_max = 16;
+    static constexpr size_t handlers_max = limits::lockcheck_handlers_max;
     /// A wait or notification that the validator knows: what was held, where, at which condition.
     struct Meeting {
         uint64_t key = 0;
         lockdep::StackId stack = 0;
         uint32_t times = 0;  ///< That it was told to the validator again.
     };
-    static constexpr size_t meetings_cached = 128;  ///< Power of two.
+    static constexpr size_t meetings_cached = limits::lockcheck_meetings_cached;  ///< Power of two.
 
     std::atomic<Phase> phase = Phase::unused;
     /// Of its maker until pthread_create() is through, and of the thread until it has ended and was

@@ -14,8 +14,10 @@ namespace braidway::lockcheck {
 void merge_by_type();
 
 /// Does a ring that is about to be reported turn out to be nothing but nested locks of one class,
-/// once debug information has told the types? Takes as long as merge_by_type(), when it is about
-/// locks whose types may be known, of more than one class. Call it in in_validator().
+/// once debug information has told the types? Or of elements of an array, whose classes are several
+/// because the compiler unrolled the loop that initialises them? Takes as long as merge_by_type(),
+/// when it is about locks whose types may be known, of more than one class. Call it in
+/// in_validator().
 bool is_nesting_by_type(const lockdep::Finding& finding);
 
 /// In the child of a fork, which asks only about what it learns itself.

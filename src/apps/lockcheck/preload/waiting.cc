@@ -11,13 +11,12 @@
 #include "apps/lockcheck/preload/raw_calls.h"
 #include "apps/lockcheck/preload/settings.h"
 #include "base/clock.h"
+#include "base/limits.h"
 
 namespace braidway::lockcheck {
 namespace {
 
 constexpr int64_t ms = 1'000'000;
-constexpr int64_t first_pause_ns = 100 * ms;
-constexpr int64_t longest_pause_ns = 1'000 * ms;
 
 /// Also those that nobody watches; 0: not known.
 uint32_t threads_of_process() {
@@ -60,7 +59,7 @@ class Watch {
         if (hang.all_threads != 0 && (slept || hang.all_threads != threads_of_process()))
             hang.certain = false;
         if (hang.certain && hang.unless_signal && handles_signals()) hang.certain = false;
-        pause_ns_ = std::min(pause_ns_ * 2, longest_pause_ns);
+        pause_ns_ = std::min<int64_t>(pause_ns_ * 2, limits::lockcheck_hang_pause_max.count());
         if (!hang.certain) {
             seen_ = false;
             return;
@@ -84,7 +83,7 @@ class Watch {
     int64_t pause_ns() const { return pause_ns_; }
 
   private:
-    int64_t pause_ns_ = first_pause_ns;
+    int64_t pause_ns_ = limits::lockcheck_hang_pause_min.count();
     bool seen_ = false;
     uint64_t signature_ = 0;
     uint64_t reported_ = 0;

@@ -18,8 +18,14 @@
 namespace braidway::lockcheck {
 namespace {
 
-using lockdep::Making;
 using lockdep::Place;
+
+/// The thread is watched, so that a block with locks in it is forgotten when it is given back.
+class Making : public testing::Test {
+  protected:
+    Making() { stub_watch(nullptr, nullptr); }
+    ~Making() override { stub_stop(); }
+};
 
 struct Account {
     long number = 77;
@@ -28,12 +34,13 @@ struct Account {
     std::mutex log_lock;
 };
 
-Making used(const void* lock, size_t bytes = sizeof(std::mutex)) {
+lockdep::Making used(const void* lock, size_t bytes = sizeof(std::mutex)) {
     return making_of(stub_thread(), lock, bytes, false);
 }
 
 /// Stands for pthread_mutex_init(): what is made is made by the caller.
-__attribute__((always_inline)) inline Making initialised(const void* lock, size_t bytes = 40) {
+__attribute__((always_inline)) inline lockdep::Making initialised(const void* lock,
+                                                                  size_t bytes = 40) {
     return making_of(stub_thread(), lock, bytes, true);
 }
 
@@ -41,22 +48,22 @@ __attribute__((noinline)) std::unique_ptr<Account> make_account() {
     return std::make_unique<Account>();
 }
 
-__attribute__((noinline)) Making initialise_lock_of(const void* lock) {
-    Making made = initialised(lock);
+__attribute__((noinline)) lockdep::Making initialise_lock_of(const void* lock) {
+    lockdep::Making made = initialised(lock);
     asm volatile("" ::: "memory");
     return made;
 }
 
-__attribute__((noinline)) Making program_wrapper(const void* lock) {
-    Making made = initialise_lock_of(lock);
+__attribute__((noinline)) lockdep::Making program_wrapper(const void* lock) {
+    lockdep::Making made = initialise_lock_of(lock);
     asm volatile("" ::: "memory");
     return made;
 }
 
-TEST(Making, MembersOfThingsMadeAtOnePlaceAreOfOneClass) {
+TEST_F(Making, MembersOfThingsMadeAtOnePlaceAreOfOneClass) {
     const auto a = make_account();
     const auto b = make_account();
-    const Making lock = used(&a->lock);
+    const lockdep::Making lock = used(&a->lock);
     EXPECT_EQ(lock.place, Place::heap);
     EXPECT_EQ(lock.block_bytes, sizeof(Account));
     EXPECT_EQ(lock.offset_bytes, offsetof(Account, lock));
@@ -69,11 +76,11 @@ TEST(Making, MembersOfThingsMadeAtOnePlaceAreOfOneClass) {
     EXPECT_NE(lock.class_key, used(&elsewhere->lock).class_key) << "made at another place";
 }
 
-TEST(Making, ALockOnTheHeapOnItsOwnIsItsOwnClass) {
+TEST_F(Making, ALockOnTheHeapOnItsOwnIsItsOwnClass) {
     std::vector<std::unique_ptr<std::mutex>> locks;
     for (int i = 0; i < 3; ++i) {
         locks.push_back(std::make_unique<std::mutex>());
-        const Making making = used(locks.back().get());
+        const lockdep::Making making = used(locks.back().get());
         EXPECT_EQ(making.place, Place::heap);
         EXPECT_EQ(making.class_key, 0u);
     }
@@ -87,7 +94,7 @@ __attribute__((noinline)) void* allocate(size_t bytes) {
     return block;
 }
 
-TEST(Making, WhatAGeneralAllocatorHandsOutIsItsOwnClass) {
+TEST_F(Making, WhatAGeneralAllocatorHandsOutIsItsOwnClass) {
     for (const size_t bytes : {96, 96, 160}) {
         void* const block = allocate(bytes);
         EXPECT_EQ(used(block).class_key, 0u);
@@ -106,7 +113,7 @@ __attribute__((noinline)) TwoLocks* zeroed_locks() {
     return static_cast<TwoLocks*>(block);
 }
 
-TEST(Making, AStructOfNothingButLocksHasMembersUnlessItsTypeMayBeKnown) {
+TEST_F(Making, AStructOfNothingButLocksHasMembersUnlessItsTypeMayBeKnown) {
     TwoLocks* const a = zeroed_locks();
     TwoLocks* const b = zeroed_locks();
     const auto in = used(&a->in);
@@ -125,7 +132,7 @@ TEST(Making, AStructOfNothingButLocksHasMembersUnlessItsTypeMayBeKnown) {
         std::free(block);
 }
 
-TEST(Making, ElementsOfContainersOfLocksAreTheirOwnClasses) {
+TEST_F(Making, ElementsOfContainersOfLocksAreTheirOwnClasses) {
     std::vector<std::mutex> vector(7);
     std::deque<std::mutex> deque(20);
     vector[2].lock();
@@ -136,7 +143,7 @@ TEST(Making, ElementsOfContainersOfLocksAreTheirOwnClasses) {
     EXPECT_EQ(used(shared.get()).class_key, 0u);
 }
 
-TEST(Making, AStructThatIsAsLargeAsFourLocksIsNoArrayOfThem) {
+TEST_F(Making, AStructThatIsAsLargeAsFourLocksIsNoArrayOfThem) {
     struct AsLargeAsFour {
         std::mutex lock;
         std::string names[3] = {"somebody", "else", "here"};
@@ -147,17 +154,17 @@ TEST(Making, AStructThatIsAsLargeAsFourLocksIsNoArrayOfThem) {
     EXPECT_NE(used(&thing->lock).class_key, 0u);
 }
 
-TEST(Making, AMemberInALargeBlockIsItsOwnClassWithoutAnInitCall) {
+TEST_F(Making, AMemberInALargeBlockIsItsOwnClassWithoutAnInitCall) {
     const auto many = std::make_unique<Account[]>(100);
     EXPECT_EQ(used(&many[3].lock).place, Place::heap);
     EXPECT_EQ(used(&many[3].lock).class_key, 0u);
 }
 
-TEST(Making, MembersInitialisedAtOnePlaceAreOfOneClassWhereverTheyWereMade) {
+TEST_F(Making, MembersInitialisedAtOnePlaceAreOfOneClassWhereverTheyWereMade) {
     const auto a = make_account();
     const std::unique_ptr<Account> b(std::make_unique<Account>());
-    const Making first = initialise_lock_of(&a->lock);
-    const Making second = initialise_lock_of(&b->lock);
+    const lockdep::Making first = initialise_lock_of(&a->lock);
+    const lockdep::Making second = initialise_lock_of(&b->lock);
     EXPECT_TRUE(first.initialised);
     EXPECT_NE(first.class_key, 0u);
     EXPECT_EQ(first.class_key, second.class_key);
@@ -165,7 +172,7 @@ TEST(Making, MembersInitialisedAtOnePlaceAreOfOneClassWhereverTheyWereMade) {
         << "a wrapper of the program's that initialises two members";
 }
 
-TEST(Making, ElementsOfAnArrayInitialisedInALoopAreOfOneClass) {
+TEST_F(Making, ElementsOfAnArrayInitialisedInALoopAreOfOneClass) {
     const auto accounts = std::make_unique<Account[]>(3);
     std::vector<uint64_t> keys;
     for (int i = 0; i < 3; ++i) keys.push_back(initialise_lock_of(&accounts[i].lock).class_key);
@@ -174,7 +181,7 @@ TEST(Making, ElementsOfAnArrayInitialisedInALoopAreOfOneClass) {
     EXPECT_EQ(keys[0], keys[2]);
 }
 
-TEST(Making, LocksOnTheirOwnAreClassedByWhoCallsTheWrapper) {
+TEST_F(Making, LocksOnTheirOwnAreClassedByWhoCallsTheWrapper) {
     const auto a = std::make_unique<std::mutex>();
     const auto b = std::make_unique<std::mutex>();
     std::vector<uint64_t> in_loop;
@@ -185,10 +192,10 @@ TEST(Making, LocksOnTheirOwnAreClassedByWhoCallsTheWrapper) {
     EXPECT_NE(in_loop[0], program_wrapper(a.get()).class_key) << "another user of the wrapper";
 }
 
-TEST(Making, MembersInLargeBlocksAreClassedByTheInitCallAlone) {
+TEST_F(Making, MembersInLargeBlocksAreClassedByTheInitCallAlone) {
     const auto many = std::make_unique<Account[]>(100);
-    const Making first = initialise_lock_of(&many[3].lock);
-    const Making second = initialise_lock_of(&many[50].log_lock);
+    const lockdep::Making first = initialise_lock_of(&many[3].lock);
+    const lockdep::Making second = initialise_lock_of(&many[50].log_lock);
     EXPECT_NE(first.class_key, 0u);
     EXPECT_EQ(first.class_key, second.class_key);
 }
@@ -200,13 +207,13 @@ struct {
 } static_struct;
 std::mutex static_locks[4];
 
-TEST(Making, StaticObjectsAreTheirOwnClassUnlessACallInitialisesThem) {
+TEST_F(Making, StaticObjectsAreTheirOwnClassUnlessACallInitialisesThem) {
     for (const void* const lock : {&static_lock, &static_struct.lock, &static_locks[2]}) {
         EXPECT_EQ(used(lock).place, Place::static_storage);
         EXPECT_EQ(used(lock).class_key, 0u);
         EXPECT_NE(initialised(lock).class_key, 0u);
     }
-    const Making member = used(&static_struct.lock);
+    const lockdep::Making member = used(&static_struct.lock);
     EXPECT_NE(std::string(member.name).find("static_struct"), std::string::npos);
     EXPECT_EQ(member.offset_bytes, 8u);
     EXPECT_EQ(member.block_bytes, sizeof static_struct);
@@ -215,7 +222,7 @@ TEST(Making, StaticObjectsAreTheirOwnClassUnlessACallInitialisesThem) {
     EXPECT_EQ(keys[0], keys[3]) << "a loop over an array";
 }
 
-TEST(Making, LocksOnTheStackAreClassedByTheirInitCall) {
+TEST_F(Making, LocksOnTheStackAreClassedByTheirInitCall) {
     std::mutex a;
     std::mutex b;
     EXPECT_EQ(used(&a).place, Place::stack);
@@ -225,7 +232,7 @@ TEST(Making, LocksOnTheStackAreClassedByTheirInitCall) {
     EXPECT_EQ(key, initialise_lock_of(&b).class_key);
 }
 
-TEST(Making, InMappedMemoryOnlyTheInitCallTells) {
+TEST_F(Making, InMappedMemoryOnlyTheInitCallTells) {
     void* const pages =
         mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     EXPECT_EQ(used(pages).place, Place::mapped);
@@ -234,7 +241,7 @@ TEST(Making, InMappedMemoryOnlyTheInitCallTells) {
     munmap(pages, 4096);
 }
 
-TEST(Making, MarksTheBlockForItsEnd) {
+TEST_F(Making, MarksTheBlockForItsEnd) {
     const auto account = make_account();
     EXPECT_FALSE(heap_map.is_marked(account.get()));
     used(&account->log_lock);

@@ -3,9 +3,14 @@
 
 #include <gtest/gtest.h>
 
+#include <pthread.h>
+
+#include <cstring>
+#include <deque>
 #include <memory>
 #include <vector>
 
+#include "apps/lockcheck/preload/lasting_locks.h"
 #include "apps/lockcheck/preload/making.h"
 #include "apps/lockcheck/preload/stub_runtime.h"
 
@@ -15,11 +20,21 @@ namespace {
 class StackLocks : public testing::Test {
   protected:
     StackLocks() {
+        stub_watch(nullptr, nullptr);
         stub_thread().lowest_stack_lock = UINTPTR_MAX;
         stub_thread().lends = 0;
         stub_thread().event_frame = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
     }
-    ~StackLocks() override { stub_stop(); }
+    ~StackLocks() override {
+        for (lockdep::Lock* const lock : locks_) lock->id = 0;
+        stub_stop();
+    }
+
+    /// Gone after the test.
+    lockdep::Lock& fresh_lock() { return *locks_.emplace_back(&make_lock()); }
+
+  private:
+    std::vector<lockdep::Lock*> locks_;
 };
 
 constexpr uintptr_t some_site = 0x1234;
@@ -49,13 +64,13 @@ __attribute__((noinline)) bool from_elsewhere(lockdep::Lock& lock) {
 }
 
 TEST_F(StackLocks, AreTheSameWhileTheirFrameIs) {
-    lockdep::Lock lock;
+    lockdep::Lock& lock = fresh_lock();
     EXPECT_TRUE(in_a_frame(lock, true));
 }
 
 TEST_F(StackLocks, AreOthersInAFrameThatWasEnteredFromElsewhere) {
 #if defined(__x86_64__)
-    lockdep::Lock lock;
+    lockdep::Lock& lock = fresh_lock();
     for (const bool enlist : {true, false})
         EXPECT_TRUE(in_a_frame(lock, enlist)) << "one place in a loop enters the same frame";
     EXPECT_FALSE(from_elsewhere(lock));
@@ -95,11 +110,11 @@ TEST_F(StackLocks, AreOthersInTheFrameOfAnotherFunction) {
     const FrameFunction one = in_frame_of<1>;
     const FrameFunction two = in_frame_of<2>;
     for (const FrameFunction next : {one, two}) {
-        lockdep::Lock lock;
+        lockdep::Lock& lock = fresh_lock();
         EXPECT_TRUE(call(one, lock, true, 0));
         EXPECT_EQ(call(next, lock, false, 0), next == one);
     }
-    lockdep::Lock lock;
+    lockdep::Lock& lock = fresh_lock();
     EXPECT_TRUE(call(one, lock, true, 0));
     EXPECT_TRUE(call(two, lock, false, 1)) << "somebody has it";
 #else
@@ -110,7 +125,7 @@ TEST_F(StackLocks, AreOthersInTheFrameOfAnotherFunction) {
 TEST_F(StackLocks, AreKnownAgainWhereTheyWereUsed) {
 #if defined(__x86_64__)
     volatile char local[64] = {};
-    lockdep::Lock lock;
+    lockdep::Lock& lock = fresh_lock();
     lock.address = const_cast<char*>(&local[0]);
     watch_stack_lock(stub_thread(), lock);
     for (const uintptr_t site : {1, 2, 3, 4}) {
@@ -125,16 +140,63 @@ TEST_F(StackLocks, AreKnownAgainWhereTheyWereUsed) {
 #endif
 }
 
+/// A lock of the program's, as the validator knows it.
+template <class Object>
+void describe(lockdep::Lock& lock, Object& object, lockdep::LockType type) {
+    lock.address = &object;
+    lock.bytes = sizeof object;
+    lock.traits.type = type;
+}
+
+TEST_F(StackLocks, AreOthersWhereTheyWereMadeAnew) {
+    pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    pthread_rwlock_t rwlock = PTHREAD_RWLOCK_INITIALIZER;
+    lockdep::Lock& lock = fresh_lock();
+    lockdep::Lock& other = fresh_lock();
+    describe(lock, mutex, lockdep::LockType::mutex);
+    describe(other, rwlock, lockdep::LockType::rwlock);
+    watch_stack_lock(stub_thread(), lock);
+    watch_stack_lock(stub_thread(), other);
+    pthread_mutex_lock(&mutex);
+    pthread_mutex_unlock(&mutex);
+    EXPECT_TRUE(is_same(lock));
+    EXPECT_TRUE(is_same(other));
+    mutex = PTHREAD_MUTEX_INITIALIZER;
+    rwlock = PTHREAD_RWLOCK_INITIALIZER;
+    EXPECT_FALSE(is_same(lock));
+    EXPECT_FALSE(is_same(other));
+}
+
+TEST_F(StackLocks, AreNotMarkedWhereTheWordIsUsed) {
+    const pthread_mutex_t unlocked = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_t mutex = unlocked;
+    for (const bool robust : {true, false}) {
+        lockdep::Lock& lock = fresh_lock();
+        describe(lock, mutex, lockdep::LockType::mutex);
+        lock.traits.robust = robust;
+        lock.traits.shared = !robust;
+        watch_stack_lock(stub_thread(), lock);
+        EXPECT_EQ(std::memcmp(&mutex, &unlocked, sizeof mutex), 0);
+    }
+    std::memset(&mutex, 0x77, sizeof mutex);
+    const pthread_mutex_t written = mutex;
+    lockdep::Lock& lock = fresh_lock();
+    describe(lock, mutex, lockdep::LockType::mutex);
+    watch_stack_lock(stub_thread(), lock);
+    EXPECT_EQ(std::memcmp(&mutex, &written, sizeof mutex), 0);
+}
+
 TEST_F(StackLocks, ElsewhereAreNotWatched) {
-    const auto lock = std::make_unique<lockdep::Lock>();
-    lock->address = lock.get();
-    watch_stack_lock(stub_thread(), *lock);
-    EXPECT_TRUE(is_same(*lock));
+    lockdep::Lock& lock = fresh_lock();
+    const auto object = std::make_unique<char[]>(40);
+    lock.address = object.get();
+    watch_stack_lock(stub_thread(), lock);
+    EXPECT_TRUE(is_same(lock));
     EXPECT_EQ(stub_thread().lowest_stack_lock, UINTPTR_MAX);
 }
 
 TEST_F(StackLocks, AreForgottenWhenTheirFrameIsLeft) {
-    lockdep::Lock lock;
+    lockdep::Lock& lock = fresh_lock();
     in_a_frame(lock, true);
     ThreadState& self = stub_thread();
     const auto* const place = static_cast<const char*>(lock.address.load());
@@ -152,7 +214,7 @@ TEST_F(StackLocks, AreForgottenWhenTheirFrameIsLeft) {
 }
 
 TEST_F(StackLocks, StayWhileTheThreadIsOnAnotherStack) {
-    lockdep::Lock lock;
+    lockdep::Lock& lock = fresh_lock();
     in_a_frame(lock, true);
     ThreadState& self = stub_thread();
     const auto* const place = static_cast<const char*>(lock.address.load());
@@ -235,7 +297,7 @@ __attribute__((noinline)) bool call_elsewhere(LendFunction function, lockdep::Lo
 
 TEST_F(StackLocks, ThatAnotherSawFirstAreFoundByTheirThread) {
     Borrower borrower;
-    lockdep::Lock lock;
+    lockdep::Lock& lock = fresh_lock();
     volatile char local[64] = {};
     lock.address = const_cast<char*>(&local[0]);
     watch_stack_lock(borrower.state(), lock);
@@ -254,7 +316,7 @@ TEST_F(StackLocks, ThatAreLentAreTheSameWhileTheirFrameIs) {
     Borrower borrower;
     const LendFunction one = lend_in<1>;
     const LendFunction two = lend_in<2>;
-    lockdep::Lock lock;
+    lockdep::Lock& lock = fresh_lock();
     for (const bool first : {true, false, false}) EXPECT_TRUE(call(one, lock, borrower, first));
     const uint32_t left_before = stub_thread().lent_left;
     EXPECT_FALSE(call(two, lock, borrower, false)) << "another function at the same place";
@@ -273,7 +335,7 @@ TEST_F(StackLocks, ThatAreLentAreOthersWhereTheSignsOfTheirFrameChanged) {
     volatile uintptr_t words[12] = {};
     words[6] = code;
     words[8] = code;
-    lockdep::Lock lock;
+    lockdep::Lock& lock = fresh_lock();
     lock.address = const_cast<uintptr_t*>(&words[0]);
     watch_stack_lock(borrower.state(), lock);
     const auto is_same_to_borrower = [&] {
@@ -292,7 +354,7 @@ TEST_F(StackLocks, ThatAreLentAreOthersWhereTheSignsOfTheirFrameChanged) {
 }
 
 TEST_F(StackLocks, AreForgottenQuietlyWhereTheFramesDoNotLeadToTheThreadsFirst) {
-    lockdep::Lock lock;
+    lockdep::Lock& lock = fresh_lock();
     in_a_frame(lock, true);
     ThreadState& self = stub_thread();
     const auto* const place = static_cast<const char*>(lock.address.load());

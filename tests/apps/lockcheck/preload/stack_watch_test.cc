@@ -3,21 +3,12 @@
 
 #include <gtest/gtest.h>
 
-#include <deque>
 #include <vector>
+
+#include "apps/lockcheck/preload/lasting_locks.h"
 
 namespace braidway::lockcheck {
 namespace {
-
-lockdep::LockId last_id = 1000;
-
-/// Locks that are there for good: watches are of the whole process.
-lockdep::Lock& make_lock() {
-    static std::deque<lockdep::Lock> locks;
-    lockdep::Lock& lock = locks.emplace_back();
-    lock.id = ++last_id;
-    return lock;
-}
 
 TEST(StackWatches, AreOfOneLockEach) {
     lockdep::Lock& one = make_lock();
@@ -34,7 +25,7 @@ TEST(StackWatches, AreOfOneLockEach) {
 TEST(StackWatches, AreNoMoreOfALockThatWasForgotten) {
     lockdep::Lock& lock = make_lock();
     StackWatches::make(lock);
-    lock.id = ++last_id;
+    lock.id = lock.id + 1'000'000;
     EXPECT_EQ(StackWatches::of(lock), nullptr);
 }
 

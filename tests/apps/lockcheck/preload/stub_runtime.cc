@@ -33,6 +33,10 @@ void Validator::memory_gone(Thread& /*thread*/, const void* begin, const void* e
                           quiet};
 }
 
+void Validator::frame_found(Lock& /*lock*/, uint64_t /*block_made_at*/, uint64_t /*offset_bytes*/,
+                            bool /*typed*/) {
+}
+
 }  // namespace braidway::lockdep
 
 namespace braidway::lockcheck {
@@ -52,6 +56,7 @@ alignas(lockdep::Thread) std::byte thread_room[sizeof(lockdep::Thread)];
 ThreadState the_thread;
 bool watching = false;
 size_t entries = 0;
+Initialiser last_initialiser;
 
 }  // namespace
 
@@ -111,4 +116,13 @@ ThreadState& stub_thread() {
     return the_thread;
 }
 
+const Initialiser& stub_initialiser() {
+    return last_initialiser;
+}
+
 }  // namespace braidway::lockcheck
+
+int stub_init_call(void* /*lock*/, const void* /*attributes*/) {
+    braidway::lockcheck::last_initialiser = braidway::lockcheck::initialiser_on_the_stack();
+    return 0;
+}

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "apps/lockcheck/preload/initialiser.h"
 #include "apps/lockcheck/preload/runtime.h"
 
 namespace braidway::lockcheck {
@@ -31,4 +32,10 @@ size_t stub_entries();
 /// The state of the calling thread, with the bounds of its stack.
 ThreadState& stub_thread();
 
+/// What initialiser_on_the_stack() said in the last stub_init_call().
+const Initialiser& stub_initialiser();
+
 }  // namespace braidway::lockcheck
+
+/// Stands for pthread_mutex_init(): asks who initialises.
+extern "C" int stub_init_call(void* lock, const void* attributes);
