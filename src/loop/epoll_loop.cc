@@ -124,7 +124,7 @@ void EpollLoop::start(Operation& operation) {
 }
 
 void EpollLoop::cancel(Operation& operation) {
-    if (operation.idle() || operation.kind == Operation::Kind::ready || operation.cancelled) return;
+    if (!operation.cancellable()) return;
     operation.cancelled = true;
     if (is_file_io(operation.kind)) {
         if (operation.waiting) {
@@ -199,6 +199,7 @@ EpollLoop::Outcome EpollLoop::attempt(Watch& watch, Operation& operation) {
             return attempt_poll(watch, operation);
         case Operation::Kind::idle:
         case Operation::Kind::ready:
+        case Operation::Kind::held:
         case Operation::Kind::read:
         case Operation::Kind::write:
         case Operation::Kind::sync_data:

@@ -164,6 +164,15 @@ void Loop::complete_soon(Operation& operation, int32_t result) {
     finish_soon(operation, result);
 }
 
+void Loop::hold(Operation& operation) {
+    begin(operation, Operation::Kind::held, File{});
+}
+
+void Loop::release(Operation& operation, int32_t result) {
+    CHECK(operation.kind == Operation::Kind::held, "only what is held is released, and once");
+    finish_soon(operation, result);
+}
+
 void Loop::finish_soon(Operation& operation, int32_t result) {
     operation.kind = Operation::Kind::ready;
     operation.result = result;

@@ -131,6 +131,11 @@ class Loop {
     // --- without the kernel ---
     /// Puts `operation` on the ready list: `done(operation, result)` runs in this or the next turn.
     void complete_soon(Operation& operation, int32_t result);
+    /// Takes `operation` as under way for a layer on top of the loop, which ends it with release():
+    /// a stream that needs several operations of the kernel for one of its own.
+    void hold(Operation& operation);
+    /// Ends an operation that is held: `done(operation, result)` runs in this or the next turn.
+    void release(Operation& operation, int32_t result);
     /// Runs `hook` at the end of this turn; asking twice in a turn is asking once.
     void at_turn_end(TurnEnd& hook);
 

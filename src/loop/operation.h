@@ -36,6 +36,7 @@ struct Operation : ListNode<> {
     enum class Kind : uint8_t {
         idle,  ///< Not in a loop.
         ready,
+        held,  ///< By a layer on top of the loop, which will end it.
         read,
         write,
         sync_data,
@@ -59,6 +60,8 @@ struct Operation : ListNode<> {
     msghdr message{};
 
     bool idle() const { return kind == Kind::idle; }
+    /// Whether cancelling it is the loop's business, and has not been asked for yet.
+    bool cancellable() const { return kind > Kind::held && !cancelled; }
 };
 
 }  // namespace braidway::loop

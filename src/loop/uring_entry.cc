@@ -109,6 +109,7 @@ void prepare_entry(Operation& operation, io_uring_sqe& entry) {
                 break;
             case Operation::Kind::idle:
             case Operation::Kind::ready:
+            case Operation::Kind::held:
                 CHECK(false, "only what the kernel does goes to it");
         }
     }

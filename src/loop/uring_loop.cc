@@ -141,7 +141,7 @@ void UringLoop::remove_file(File file) {
 }
 
 void UringLoop::cancel(Operation& operation) {
-    if (operation.idle() || operation.kind == Operation::Kind::ready || operation.cancelled) return;
+    if (!operation.cancellable()) return;
     operation.cancelled = true;
     if (operation.linked()) {
         backlog_.remove(operation);

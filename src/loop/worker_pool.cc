@@ -29,6 +29,7 @@ ssize_t call_kernel(const Operation& operation) {
             return fallocate(fd, operation.flags, offset, static_cast<off_t>(operation.length));
         case Operation::Kind::idle:
         case Operation::Kind::ready:
+        case Operation::Kind::held:
         case Operation::Kind::receive:
         case Operation::Kind::send:
         case Operation::Kind::accept:

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <deque>
 #include <thread>
 #include <vector>
@@ -38,6 +39,22 @@ TEST_P(LoopTurns, CompleteSoonRunsLaterAndBeforeSleeping) {
     EXPECT_EQ(probe.ended, 1);
     EXPECT_EQ(probe.result, 42);
     EXPECT_EQ(loop_->counters().sleeps, 0u);
+}
+
+TEST_P(LoopTurns, AHeldOperationIsUnderWayUntilItIsReleased) {
+    Probe probe;
+    loop_->hold(probe);
+    loop_->cancel(probe);  // Is for whoever holds it.
+    loop_->turn(monotonic_now());
+    EXPECT_EQ(probe.ended, 0);
+    EXPECT_FALSE(probe.idle());
+    EXPECT_EQ(loop_->in_flight(), 1u);
+    loop_->release(probe, -EPROTO);
+    EXPECT_EQ(probe.ended, 0) << "done runs from the loop, not inside the call";
+    loop_->turn();
+    EXPECT_EQ(probe.ended, 1);
+    EXPECT_EQ(probe.result, -EPROTO);
+    EXPECT_EQ(loop_->in_flight(), 0u);
 }
 
 TEST_P(LoopTurns, ManyReadyOperationsAreBoundedPerTurnAndNoneIsLost) {
