@@ -181,7 +181,11 @@ void NbdConnection::drain() {
 /// Says good-bye; what the server still sends is of no interest.
 void NbdConnection::leave() {
     state_ = State::leaving;
-    CHECK(send_.idle(), "commands end after they were sent");
+    // A server that does not take it does not matter.
+    loop_.arm_after(timer_, limits::nbd_linger_timeout);
+    // That the last words of the handshake are out may not be known yet.
+    if (!send_.idle()) return;
+    said_goodbye_ = true;
     probe_.command = wire::nbd::cmd_disc;
     probe_.offset = probe_.length = 0;
     probe_.cookie = 0;
@@ -190,8 +194,6 @@ void NbdConnection::leave() {
     pieces_begin_ = 0;
     pieces_end_ = 1;
     stream_->send(send_, pieces_.data(), 1);
-    // A server that does not take it does not matter.
-    loop_.arm_after(timer_, limits::nbd_linger_timeout);
 }
 
 void NbdConnection::cut(std::string reason, IoStatus status) {

@@ -151,6 +151,7 @@ class NbdConnection final : private wire::NbdAwaitedRequests {
     std::string reason_;
     IoStatus cut_status_ = IoStatus::transport;
     bool closed_by_peer_ = false;
+    bool said_goodbye_ = false;
 
     SocketConnector connector_;
     PeerProcess peer_;

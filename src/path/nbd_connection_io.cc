@@ -126,7 +126,8 @@ void NbdConnection::sent(int32_t result) {
         if (state_ >= State::cutting || !send_.idle()) return;
     }
     if (pieces_begin_ < pieces_end_) return send_rest();
-    if (state_ == State::leaving) return cut("not needed any more", IoStatus::transport);
+    if (state_ == State::leaving)
+        return said_goodbye_ ? cut("not needed any more", IoStatus::transport) : leave();
     ask_to_send();
 }
 
