@@ -57,11 +57,13 @@ class Nbdkit:
         self.process.kill()
         self.process.wait()
 
+    SIGNALS = {"pause": signal.SIGSTOP, "go_on": signal.SIGCONT}
+
     def pause(self):
-        self.process.send_signal(signal.SIGSTOP)
+        self.process.send_signal(self.SIGNALS["pause"])
 
     def go_on(self):
-        self.process.send_signal(signal.SIGCONT)
+        self.process.send_signal(self.SIGNALS["go_on"])
 
     def uri(self):
         if self.port:
@@ -294,6 +296,17 @@ def two_servers(stage, keys=PATH_KEYS, checks=CHECKS, **ports):
     return servers, start(stage, config, stage.release_program if there else None)
 
 
+def check_killed(stage, measure, what):
+    """At most 50 ms at p99 on the release build; of one with sanitizers the median is looked at."""
+    found = measure()
+    if p99(found) > KILLED_STALL:  # Once more: other programs share the machine.
+        found = measure()
+    print(f"  killed, {what}: stall {shown(found)}")
+    released = os.access(stage.release_program, os.X_OK)
+    worst = p99(found) if released else found[len(found) // 2]
+    expect(worst <= KILLED_STALL, f"stall of a killed server, {what}: {found}")
+
+
 def p99(sorted_values):
     return sorted_values[min(len(sorted_values) - 1, int(len(sorted_values) * 0.99))]
 
@@ -309,11 +322,9 @@ def story_stall_of_a_killed_server(stage):
     servers, daemon = two_servers(stage)
     for write in (False, True):
         # On a unix socket the server is proven dead, so that even writes in doubt need not wait.
-        found = stalls(stage, daemon, servers[0], write, 12, "kill", "start")
-        if p99(found) > KILLED_STALL:  # Once more: other programs share the machine.
-            found = stalls(stage, daemon, servers[0], write, 12, "kill", "start")
-        print(f"  killed, unix, {'writes' if write else 'reads'}: stall {shown(found)}")
-        expect(p99(found) <= KILLED_STALL, f"stall of a killed server: {found}")
+        check_killed(
+            stage, lambda w=write: stalls(stage, daemon, servers[0], w, 25, "kill", "start"),
+            "unix, writes" if write else "unix, reads")
     risks = daemon.paths()["a"]["fabric"]["resend_risks"]
     expect_equal(risks, 0, "writes sent again without proof")
 
@@ -322,11 +333,8 @@ def story_stall_of_a_killed_server_over_tcp(stage):
     need_tools("nbdkit")
     need_libnbd()
     servers, daemon = two_servers(stage, a=free_port())
-    found = stalls(stage, daemon, servers[0], False, 12, "kill", "start")
-    if p99(found) > KILLED_STALL:
-        found = stalls(stage, daemon, servers[0], False, 12, "kill", "start")
-    print(f"  killed, tcp, reads: stall {shown(found)}")
-    expect(p99(found) <= KILLED_STALL, f"stall of a killed server: {found}")
+    check_killed(stage, lambda: stalls(stage, daemon, servers[0], False, 25, "kill", "start"),
+                 "tcp, reads")
     found = stalls(stage, daemon, servers[0], True, 3, "kill", "start")
     print(f"  killed, tcp, writes (in doubt: resend_quiesce 1500 ms): stall {shown(found)}")
     expect(found[-1] <= 1.5 + 0.5, f"stall of a write in doubt: {found}")
@@ -420,7 +428,7 @@ def story_a_late_write_never_overwrites_newer_data(stage):
 def story_without_safe_resend_a_late_write_does_overwrite(stage):
     need_tools("nbdkit", "dd")
     found, took, fabric = late_write(stage, "off")
-    print(f"  re-send at once: the write took {took:.2f} s, then the volume has {found!r}; {fabric}")
+    print(f"  at once: the write took {took:.2f} s, then the volume has {found!r}; {fabric}")
     expect_equal(found, b"old", "what is lost without safe re-send")
     expect(fabric["resend_risks"] > 0, "the risk was not counted")
 
@@ -439,7 +447,8 @@ def story_bad_input_is_told_in_one_line(stage):
     good = Nbdkit(stage, "a", "file", image)
     little = Nbdkit(stage, "little", "file", small)
     named = stage.path("named.sock")
-    stage.spawn("qemu-nbd", "-t", "-f", "raw", "-k", named, "-x", "disk", "-e", "8", image)
+    stage.spawn("qemu-nbd", "-t", "-f", "raw", "-k", named, "-x", "disk", "-e", "8", image,
+                stderr=subprocess.DEVNULL)
     wait_until(lambda: os.path.exists(named), "qemu-nbd listens")
     for where, words in (("nbd://host:port/x", "path.a.device: 'nbd://host:port/x'"),
                          ("nbds://127.0.0.1", "TLS is not built in yet"),
@@ -463,7 +472,8 @@ def story_bad_input_is_told_in_one_line(stage):
     config = stage.path("braidway.toml")
     with open(config) as file:
         text = file.read()
-    text = text.replace('[map.db]\ngroups = [{ paths = ["a",', f'[path.f]\ndevice = "{little.uri()}"\n'
+    text = text.replace('[map.db]\ngroups = [{ paths = ["a",',
+                        f'[path.f]\ndevice = "{little.uri()}"\n'
                         '[map.db]\ngroups = [{ paths = ["f", "a",')
     with open(config, "w") as file:
         file.write(text)
