@@ -54,7 +54,14 @@ PeerProcess::~PeerProcess() {
 void PeerProcess::find(int socket) {
     CHECK(!known(), "a process is looked for once");
     const int descriptor = process_behind(socket);
-    if (descriptor >= 0) file_ = loop_.add_file(descriptor);
+    if (descriptor < 0) return;
+    // Who listened and went, leaving the serving to a child, says nothing about the child.
+    pollfd ended{descriptor, POLLIN, 0};
+    if (::poll(&ended, 1, 0) != 0) {
+        ::close(descriptor);
+        return;
+    }
+    file_ = loop_.add_file(descriptor);
 }
 
 void PeerProcess::watch(std::function<void()> ended) {

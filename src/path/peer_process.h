@@ -23,7 +23,7 @@ class PeerProcess {
     PeerProcess& operator=(const PeerProcess&) = delete;
 
     /// Finds out who listened where `socket` is connected to. Without success (TCP, another pid
-    /// name space, a listener that has gone) known() stays false.
+    /// name space, a listener that has ended by now) known() stays false.
     void find(int socket);
     bool known() const { return file_.valid(); }
     /// Calls `ended`, once, from the loop, when the process has ended; at once if it has.

@@ -243,27 +243,34 @@ TEST_F(NbdDeviceLifeTest, SaysWhatTlsSaysWhenItFails) {
 /// A server in a process of its own: takes what it is sent and answers nothing, until it is killed.
 class ServerProcess {
   public:
-    explicit ServerProcess(const std::string& path) {
+    enum class Serves { itself, by_a_child };
+    explicit ServerProcess(const std::string& path, Serves serves = Serves::itself) {
         int ready[2];
         EXPECT_EQ(::pipe(ready), 0);
         pid_ = ::fork();
         if (pid_ == 0) {
             ScriptedServer server(path);
-            (void)!::write(ready[1], "x", 1);
+            const pid_t child = serves == Serves::by_a_child ? ::fork() : ::getpid();
+            if (child != 0) (void)!::write(ready[1], &child, sizeof child);
+            if (serves == Serves::by_a_child && child != 0)
+                for (;;) ::pause();
             for (;;) {
                 server.work();
                 ::usleep(500);
             }
         }
-        char byte = 0;
-        EXPECT_EQ(::read(ready[0], &byte, 1), 1);
+        EXPECT_EQ(::read(ready[0], &serving_, sizeof serving_),
+                  static_cast<ssize_t>(sizeof serving_));
         ::close(ready[0]);
         ::close(ready[1]);
     }
     ~ServerProcess() {
+        const pid_t listener = pid_;
         if (pid_ > 0) kill();
+        if (serving_ != listener) ::kill(serving_, SIGKILL);
     }
     void signal(int number) const { ::kill(pid_, number); }
+    void signal_child(int number) const { ::kill(serving_, number); }
     void kill() {
         signal(SIGKILL);
         ::waitpid(pid_, nullptr, 0);
@@ -272,7 +279,26 @@ class ServerProcess {
 
   private:
     pid_t pid_ = -1;
+    pid_t serving_ = -1;
 };
+
+TEST_F(NbdDeviceLifeTest, AListenerThatDiesIsNoProofWhileAChildMayStillServe) {
+    server_.stop();
+    ServerProcess process(path_, ServerProcess::Serves::by_a_child);
+    options_.io_timeout = 50ms;
+    options_.resend_quiesce = 300ms;
+    connect_and_admit();
+    Client write(IoOp::write);
+    process.signal_child(SIGSTOP);
+    write.submit(*device_);
+    pump_until([&] { return write.ended == 1; });
+    process.kill();
+    pump_for(100ms);
+    EXPECT_TRUE(settled_.empty()) << "the child will still execute it";
+    pump_until([&] { return !settled_.empty(); });
+    EXPECT_EQ(settled_, std::vector<bool>{true});
+    ::unlink(path_.c_str());
+}
 
 TEST_F(NbdDeviceLifeTest, AServerThatIsProvenDeadSettlesItsWritesAtOnce) {
     server_.stop();

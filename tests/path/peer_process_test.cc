@@ -17,7 +17,8 @@ namespace {
 /// A process that listens on a unix socket until it is killed.
 class ListeningProcess {
   public:
-    ListeningProcess() {
+    enum class Serves { itself, by_a_child };
+    explicit ListeningProcess(Serves serves = Serves::itself) {
         int ready[2];
         EXPECT_EQ(::pipe(ready), 0);
         pid_ = ::fork();
@@ -25,11 +26,15 @@ class ListeningProcess {
             const int listener = ::socket(AF_UNIX, SOCK_STREAM, 0);
             ::bind(listener, reinterpret_cast<const sockaddr*>(&name_), sizeof name_);
             ::listen(listener, 4);
-            (void)!::write(ready[1], "x", 1);
+            // As a daemon does that goes into the background behind listen().
+            const pid_t child = serves == Serves::by_a_child ? ::fork() : -1;
+            if (child > 0) ::_exit(0);
+            const pid_t self = ::getpid();
+            (void)!::write(ready[1], &self, sizeof self);
             for (;;) ::pause();
         }
-        char byte = 0;
-        EXPECT_EQ(::read(ready[0], &byte, 1), 1);
+        if (serves == Serves::by_a_child) ::waitpid(pid_, nullptr, 0);
+        EXPECT_EQ(::read(ready[0], &pid_, sizeof pid_), static_cast<ssize_t>(sizeof pid_));
         ::close(ready[0]);
         ::close(ready[1]);
         socket_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -101,6 +106,12 @@ TEST_F(PeerProcessTest, AnEndThatWasBeforeTheWatchCounts) {
     server.kill();
     peer_->watch([this] { ++ended_; });
     turn_until([&] { return ended_ == 1; });
+}
+
+TEST_F(PeerProcessTest, AListenerThatHasEndedSaysNothingAboutItsChildWhichServes) {
+    ListeningProcess server(ListeningProcess::Serves::by_a_child);
+    peer_->find(server.socket());
+    EXPECT_FALSE(peer_->known());
 }
 
 TEST_F(PeerProcessTest, NobodyIsKnownBehindTcp) {
