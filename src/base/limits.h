@@ -80,6 +80,23 @@ inline constexpr uint32_t sg_commands_max = 64;  ///< Of one disk, waiting and s
 /// minutes; it is not waited for longer than this.
 inline constexpr Duration sg_answer_grace = 2s;
 
+// --- paths over a network ----------------------------------------------------------------------
+inline constexpr Duration connect_timeout_default = 5s;
+inline constexpr uint32_t nbd_path_connections_default = 4;
+inline constexpr uint32_t nbd_path_connections_max = 16;
+/// Commands of one connection that a server has at a time; more wait here, surely not executed.
+inline constexpr uint32_t nbd_path_window = 64;
+/// A connection gets so many before the next one is used: what QEMU and nbdkit work on at a time.
+inline constexpr uint32_t nbd_path_fill = 16;
+/// Between commands that keep an idle connection known to be alive.
+inline constexpr Duration nbd_path_keepalive_default = 15s;
+/// After a connection's end, until a write that it lost is taken for dead where nobody can know.
+inline constexpr Duration nbd_resend_quiesce_default = 10s;
+inline constexpr Duration unix_backlog_pause = 10ms;  ///< A server's queue is full: look again.
+/// Ranges of a fingerprint, and their bytes together.
+inline constexpr size_t fingerprint_ranges_max = 16;
+inline constexpr uint32_t fingerprint_read_bytes_max = 1u << 20;
+
 // --- NBD server --------------------------------------------------------------------------------
 inline constexpr uint32_t nbd_connections_default = 256;  ///< Per daemon.
 inline constexpr uint32_t nbd_connections_max = 65536;

@@ -56,6 +56,7 @@ class OneLaneAssembly final : public Assembly {
     template <typename T>
     Result<T> on_lane(std::function<Result<T>()> work);
     Result<Wanted> prepare(const Config& config, const ConfigDiff& diff);
+    Result<void> connect_fabrics(const Wanted& wanted);
     Result<void> shut_down_locked(Duration timeout);
     std::vector<WantedPath> open_paths(const Config& config, const MapConfig& map,
                                        const std::vector<std::string>& kept);
@@ -150,6 +151,40 @@ Result<Wanted> OneLaneAssembly::prepare(const Config& config, const ConfigDiff& 
     return wanted;
 }
 
+/// Has the lane connect every path over a network that is new, all at once, and waits for them.
+Result<void> OneLaneAssembly::connect_fabrics(const Wanted& wanted) {
+    std::vector<PathConfig> paths;
+    Duration longest{};
+    for (const Wanted::Map& map : wanted.maps)
+        for (const WantedPath& path : map.paths)
+            if (path.config.device.is_fabric() && !contains(wanted.paths_kept, path.config.name)) {
+                paths.push_back(path.config);
+                longest = std::max(longest, connect_timeout_of(path.config));
+            }
+    if (paths.empty()) return {};
+    struct Outcome {
+        std::mutex mutex;
+        std::condition_variable changed;
+        bool answered = false;
+    };
+    auto outcome = std::make_shared<Outcome>();
+    const bool begun = lane_->call(
+        [this, outcome, paths = std::move(paths)] {
+            running_->connect_fabrics(paths, [outcome] {
+                const std::lock_guard lock(outcome->mutex);
+                outcome->answered = true;
+                outcome->changed.notify_one();
+            });
+        },
+        limits::api_deadline);
+    if (!begun) return std::unexpected(stuck_lane());
+    std::unique_lock lock(outcome->mutex);
+    if (!outcome->changed.wait_for(lock, longest + limits::api_deadline,
+                                   [&] { return outcome->answered; }))
+        return std::unexpected(stuck_lane());
+    return {};
+}
+
 Result<void> OneLaneAssembly::begin(Config config) {
     const std::lock_guard lock(control_);
     ConfigDiff everything;
@@ -160,12 +195,19 @@ Result<void> OneLaneAssembly::begin(Config config) {
     auto wanted = prepare(config, everything);
     if (!wanted) return std::unexpected(wanted.error());
     auto shared = std::make_shared<Wanted>(std::move(*wanted));
-    auto applied = on_lane<bool>([this, shared]() -> Result<bool> {
+    auto applied = on_lane<bool>([this]() -> Result<bool> {
         running_ = std::make_unique<Running>(lane_->loop(), lane_->pool(), stores_, events_);
-        if (auto done = running_->apply(std::move(*shared)); !done)
-            return std::unexpected(done.error());
         return true;
     });
+    if (applied)
+        if (auto connected = connect_fabrics(*shared); !connected)
+            applied = std::unexpected(connected.error());
+    if (applied)
+        applied = on_lane<bool>([this, shared]() -> Result<bool> {
+            if (auto done = running_->apply(std::move(*shared)); !done)
+                return std::unexpected(done.error());
+            return true;
+        });
     if (!applied) {
         shut_down_ = true;
         (void)shut_down_locked(Duration(0));
@@ -203,6 +245,8 @@ Result<std::string> OneLaneAssembly::reload(Config config) {
     auto wanted = prepare(config, *diff);
     if (!wanted) return std::unexpected(wanted.error());
     const bool renewed = !wanted->tls_renewed.empty();
+    if (auto connected = connect_fabrics(*wanted); !connected)
+        return std::unexpected(connected.error());
     auto shared = std::make_shared<Wanted>(std::move(*wanted));
     auto applied = on_lane<bool>([this, shared]() -> Result<bool> {
         if (auto done = running_->apply(std::move(*shared)); !done)

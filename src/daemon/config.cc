@@ -159,6 +159,8 @@ std::string DeviceConfig::text() const {
             return fmt::format("zero:{}", size_bytes);
         case Kind::error:
             return fmt::format("error:{}", size_bytes);
+        case Kind::nbd:
+            return nbd.uri.text();
     }
     return {};
 }

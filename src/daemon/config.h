@@ -14,8 +14,10 @@
 #include "daemon/control.h"
 #include "daemon/layer_config.h"
 #include "export/nbd_address.h"
+#include "path/nbd_fingerprint.h"
 #include "tls/tls_context.h"
 #include "wire/nbd_handshake.h"
+#include "wire/nbd_uri.h"
 
 namespace braidway::daemon {
 
@@ -72,19 +74,37 @@ struct CheckConfig {
     friend bool operator==(const CheckConfig&, const CheckConfig&) = default;
 };
 
+/// How an NBD export is used; path::NbdDeviceOptions says more.
+struct NbdPathConfig {
+    wire::NbdUri uri;
+    uint32_t connections = limits::nbd_path_connections_default;
+    Duration connect_timeout = limits::connect_timeout_default;
+    std::optional<Duration> keepalive = limits::nbd_path_keepalive_default;
+    Duration resend_quiesce = limits::nbd_resend_quiesce_default;  ///< 0 = off.
+    bool drops_closed = false;
+    bool shared_cache = true;
+    std::vector<path::FingerprintRange> fingerprint;
+
+    friend bool operator==(const NbdPathConfig&, const NbdPathConfig&) = default;
+};
+
 /// What is at the bottom of a path.
 struct DeviceConfig {
     enum class Kind : uint8_t {
         file,   ///< A file or block device: `path`.
         zero,   ///< Reads zeroes, forgets writes: `size_bytes`.
         error,  ///< Fails everything: `size_bytes`.
+        nbd,    ///< An export of an NBD server: `nbd`.
     };
     Kind kind = Kind::file;
     std::string path;
     uint64_t size_bytes = 0;
     bool holes = false;  ///< zero: says that it is one hole.
+    NbdPathConfig nbd{};
 
-    /// "file:/srv/disk.img", "zero:1073741824".
+    /// Whether it is at the other end of a network, and may come and go.
+    bool is_fabric() const { return kind == Kind::nbd; }
+    /// "file:/srv/disk.img", "zero:1073741824", "nbd://host:10809/disk".
     std::string text() const;
     friend bool operator==(const DeviceConfig&, const DeviceConfig&) = default;
 };
@@ -148,6 +168,8 @@ struct MapConfig {
     Duration fence_timeout = limits::fence_patience_default;
     bool kernel_strict = false;
     bool read_only = false;
+    /// What its paths over a network must lead to; empty: what the first that works leads to.
+    std::string wwid;
 };
 
 /// [export.NAME]

@@ -25,6 +25,7 @@ struct MapChange {
     bool held_limits = false;  ///< held_requests_max, held_bytes_max.
     bool retries = false;      ///< attempts_max, quiesce_time, fence_timeout.
     bool kernel_strict = false;
+    bool wwid = false;           ///< Counts for paths that connect from now on.
     bool initial_group = false;  ///< Counts when groups are made anew only.
 };
 

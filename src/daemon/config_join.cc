@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/units.h"
 #include "daemon/config_sections.h"
 #include "daemon/words.h"
 
@@ -92,6 +93,24 @@ void check_path_names(const Draft& draft, ProblemList& problems) {
                          "is in no map; put it into a group of a map or take it out");
 }
 
+/// A write in doubt must be sent again before its map answers it with an error.
+void check_quiesce(const Draft& draft, ProblemList& problems) {
+    for (const MapConfig& map : draft.config.maps) {
+        if (map.quiesce_time) continue;
+        for (const GroupConfig& group : map.groups)
+            for (const GroupPath& each : group.paths) {
+                const PathConfig* path = draft.config.path(each.path);
+                if (path == nullptr || !path->device.is_fabric()) continue;
+                if (path->device.nbd.resend_quiesce >= map.fence_timeout)
+                    problems.add(path->line, fmt::format("path.{}.resend_quiesce", path->name),
+                                 fmt::format("{} is not shorter than the fence_timeout of map {} "
+                                             "({}), which would answer its writes with an error",
+                                             format_duration(path->device.nbd.resend_quiesce),
+                                             map.name, format_duration(map.fence_timeout)));
+            }
+    }
+}
+
 void check_exports(const Draft& draft, ProblemList& problems) {
     const std::vector<std::string> names = names_of(draft.config.maps);
     for (const ExportConfig& each : draft.config.exports)
@@ -146,6 +165,7 @@ void join_sections(Draft& draft, ProblemList& problems) {
         for (const GroupConfig& group : draft.config.maps[at].groups)
             for (const GroupPath& each : group.paths) map_of_path.emplace(each.path, at);
     check_path_names(draft, problems);
+    check_quiesce(draft, problems);
     check_exports(draft, problems);
     check_addresses(draft, problems);
     inherit(draft, map_of_path);

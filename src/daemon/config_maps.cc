@@ -207,6 +207,7 @@ void read_map(TableReader& reader, const std::string& name, Draft& draft) {
         reader.problem("fence_timeout", "has no effect beside quiesce_time; leave one of them out");
     map.kernel_strict = reader.boolean("kernel_strict").value_or(false);
     map.read_only = reader.boolean("read_only").value_or(false);
+    map.wwid = reader.text("wwid").value_or("");
     draft.map_keys.push_back(read_inherited_keys(reader));
     reader.finish();
     draft.config.maps.push_back(std::move(map));

@@ -48,6 +48,15 @@ struct PathSnapshot {
     std::string check_message;            ///< What the last check said.
     std::optional<Duration> next_check_in;
     std::vector<LayerSnapshot> layers;
+    // --- of a path over a network ---
+    bool fabric = false;
+    bool fenced_off = false;        ///< It leads to another volume; nothing is written to it.
+    std::string identity;           ///< Of what it leads to.
+    std::string connection;         ///< "nbd host:10809 export 'disk', 4 connections".
+    uint64_t doubtful_writes = 0;   ///< Whose answers were lost, ever.
+    uint32_t unsettled_writes = 0;  ///< Of them, those that may still happen.
+    uint64_t resend_risks = 0;      ///< Of them, those that only time has settled.
+    Duration doubt_time{};          ///< How long there was doubt.
 };
 
 /// One priority group of a map, as it is now.

@@ -48,6 +48,15 @@ json path_json(const PathSnapshot& path) {
         failure = {{"by", path.failed_by},
                    {"reason", path.failure_reason},
                    {"seconds_ago", seconds_json(path.failed_ago)}};
+    json fabric = nullptr;
+    if (path.fabric)
+        fabric = {{"connection", path.connection},
+                  {"identity", path.identity},
+                  {"fenced_off", path.fenced_off},
+                  {"doubtful_writes", path.doubtful_writes},
+                  {"unsettled_writes", path.unsettled_writes},
+                  {"resend_risks", path.resend_risks},
+                  {"doubt_seconds", seconds(path.doubt_time)}};
     return {{"name", path.name},
             {"map", path.map},
             {"group", path.group},
@@ -72,7 +81,8 @@ json path_json(const PathSnapshot& path) {
               {"message", path.check_message},
               {"seconds_ago", seconds_json(path.checked_ago)},
               {"next_in_seconds", seconds_json(path.next_check_in)}}},
-            {"layers", std::move(layers)}};
+            {"layers", std::move(layers)},
+            {"fabric", std::move(fabric)}};
 }
 
 json map_json(const MapSnapshot& map) {

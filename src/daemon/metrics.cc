@@ -123,6 +123,29 @@ void path_io_metrics(Exposition& out, const std::vector<PathSnapshot>& paths) {
                            path.outcomes[at]);
 }
 
+/// What became of writes whose answers were lost.
+void fabric_metrics(Exposition& out, const std::vector<PathSnapshot>& all) {
+    using Path = PathSnapshot;
+    std::vector<Path> paths;
+    for (const Path& path : all)
+        if (path.fabric) paths.push_back(path);
+    each(out, paths, "path", "path_doubtful_writes_total", "counter",
+         "Writes whose answers were lost.", [](const Path& path) { return path.doubtful_writes; });
+    each(out, paths, "path", "path_unsettled_writes", "gauge",
+         "Writes that may still happen, and are held.",
+         [](const Path& path) { return path.unsettled_writes; });
+    each(out, paths, "path", "path_resend_risks_total", "counter",
+         "Writes sent again after resend_quiesce, without proof.",
+         [](const Path& path) { return path.resend_risks; });
+    each(out, paths, "path", "path_doubt_milliseconds_total", "counter",
+         "How long there were writes that might still happen.", [](const Path& path) {
+             return static_cast<uint64_t>(
+                 std::chrono::duration_cast<std::chrono::milliseconds>(path.doubt_time).count());
+         });
+    each(out, paths, "path", "path_fenced_off", "gauge", "1 when the path leads to another volume.",
+         [](const Path& path) { return path.fenced_off ? 1 : 0; });
+}
+
 void path_metrics(Exposition& out, const std::vector<PathSnapshot>& paths) {
     out.metric("path_up", "gauge", "1 when the path takes I/O.");
     for (const PathSnapshot& path : paths)
@@ -134,6 +157,7 @@ void path_metrics(Exposition& out, const std::vector<PathSnapshot>& paths) {
     each(out, paths, "path", "path_in_flight", "gauge", "I/Os in flight.",
          [](const Path& path) { return path.in_flight; });
     path_io_metrics(out, paths);
+    fabric_metrics(out, paths);
 }
 
 void export_metrics(Exposition& out, const std::vector<ExportSnapshot>& exports) {

@@ -16,6 +16,18 @@ Config switched(Config config, const LayerConfig& layer) {
     return config;
 }
 
+/// The lowest device of a path over a network; the unit keeps the device itself, which outlives it.
+class FabricBottom final : public block::BlockDevice {
+  public:
+    explicit FabricBottom(path::FabricDevice& device) : device_(device) {}
+    const block::Geometry& geometry() const override { return device_.geometry(); }
+
+  private:
+    void begin(block::Request& request) override { device_.submit(request); }
+
+    path::FabricDevice& device_;
+};
+
 }  // namespace
 
 OpenedPath open_path(const PathConfig& config, path::FileStores& stores) {
@@ -42,7 +54,7 @@ OpenedPath open_path(const PathConfig& config, path::FileStores& stores) {
 }
 
 Result<std::unique_ptr<PathUnit>> PathUnit::create(loop::Loop& loop, memory::BufferPool& pool,
-                                                   const PathConfig& config, OpenedPath opened) {
+                                                   const PathConfig& config, OpenedPath& opened) {
     std::unique_ptr<PathUnit> unit(new PathUnit(loop, config));
     std::unique_ptr<block::BlockDevice> devices;
     const uint32_t block_bytes = config.block_bytes.value_or(512);
@@ -51,7 +63,7 @@ Result<std::unique_ptr<PathUnit>> PathUnit::create(loop::Loop& loop, memory::Buf
             auto file = std::make_unique<path::FileDevice>(loop);
             unit->file_ = file.get();
             if (opened.file) file->adopt(std::move(*opened.file));
-            unit->problem_ = std::move(opened.problem);
+            unit->problem_ = opened.problem;
             devices = std::move(file);
             break;
         }
@@ -64,6 +76,10 @@ Result<std::unique_ptr<PathUnit>> PathUnit::create(loop::Loop& loop, memory::Buf
             devices = std::make_unique<block::ErrorDevice>(loop, config.device.size_bytes,
                                                            block_bytes, IoStatus::io);
             break;
+        case DeviceConfig::Kind::nbd:
+            CHECK(opened.fabric != nullptr, "devices of a network are made before their paths");
+            devices = std::make_unique<FabricBottom>(*opened.fabric);
+            break;
     }
     for (const LayerConfig& layer : config.layers) {
         auto with_layer = unit->add_layer(std::move(devices), layer);
@@ -72,9 +88,21 @@ Result<std::unique_ptr<PathUnit>> PathUnit::create(loop::Loop& loop, memory::Buf
                         EINVAL);
         devices = std::move(*with_layer);
     }
+    const bool fabric = config.device.is_fabric();
+    // A device of a network has the deadline itself: two would add up.
     unit->path_ = std::make_unique<path::Path>(
         loop, pool, std::move(devices),
-        path::Path::Options{.name = config.name, .io_timeout = config.io_timeout});
+        path::Path::Options{.name = config.name,
+                            .io_timeout = fabric ? std::nullopt : config.io_timeout});
+    if (fabric) {
+        unit->fabric_ = std::move(opened.fabric);
+        unit->finding_ = std::move(opened.finding);
+        unit->fabric_->set_listener(unit.get());
+        if (!opened.problem.empty())
+            unit->set_problem(opened.problem);
+        else if (!unit->fabric_->connected())
+            unit->set_problem("the connection was lost again at once");
+    }
     return unit;
 }
 
@@ -115,7 +143,77 @@ Result<std::unique_ptr<block::BlockDevice>> PathUnit::add_layer(
     return device;
 }
 
+bool PathUnit::works() const {
+    if (config_.device.is_fabric()) return admitted_;
+    return file_ == nullptr || file_->is_open();
+}
+
+void PathUnit::set_problem(const std::string& why) {
+    problem_ = fmt::format("{}: {}", config_.device.text(), why);
+}
+
+bool PathUnit::awaits_admission() const {
+    return fabric_ != nullptr && fabric_->connected() && !admitted_ && !fenced_off_;
+}
+
+void PathUnit::admit(path::FabricFinding finding) {
+    finding_ = std::move(finding);
+    fabric_->admit();
+    admitted_ = true;
+    problem_.clear();
+}
+
+void PathUnit::fence_off(const std::string& why) {
+    fenced_off_ = true;
+    admitted_ = false;
+    set_problem(why);
+    fabric_->disconnect();
+}
+
+void PathUnit::retire() {
+    unit_listener_ = nullptr;
+    admitted_ = false;
+    if (fabric_ != nullptr) fabric_->disconnect();
+}
+
+bool PathUnit::quiet() const {
+    return path_->quiet() && (fabric_ == nullptr || fabric_->quiet());
+}
+
+void PathUnit::connection_lost(const std::string& reason) {
+    admitted_ = false;
+    set_problem(reason);
+    if (unit_listener_ != nullptr) unit_listener_->unit_lost(*this, reason);
+}
+
+void PathUnit::writes_settled(bool at_risk) {
+    // First the word, then the requests: what they lead to is told after it.
+    if (unit_listener_ != nullptr) unit_listener_->unit_settled(*this, at_risk);
+    path_->device_settled();
+}
+
+void Graveyard::bury(std::unique_ptr<PathUnit> unit, std::unique_ptr<monitor::Checker> checker) {
+    unit->retire();
+    graves_.push_back({nullptr, std::move(unit), std::move(checker)});
+}
+
+void Graveyard::bury(std::unique_ptr<path::FabricDevice> device) {
+    device->set_listener(nullptr);
+    device->disconnect();
+    graves_.push_back({std::move(device), nullptr, nullptr});
+}
+
+bool Graveyard::sweep() {
+    std::erase_if(graves_, [](const Grave& grave) {
+        return (grave.device == nullptr || grave.device->quiet()) &&
+               (grave.unit == nullptr || grave.unit->quiet()) &&
+               (grave.checker == nullptr || grave.checker->quiet());
+    });
+    return graves_.empty();
+}
+
 std::string PathUnit::io_mode() const {
+    if (fabric_ != nullptr) return "network";
     if (file_ == nullptr) return "memory";
     return file_->file().mode == path::FileMode::direct ? "direct" : "buffered";
 }
@@ -125,6 +223,11 @@ bool PathUnit::buffered() const {
 }
 
 uint64_t PathUnit::store() const {
+    if (fabric_ != nullptr) {
+        if (!finding_.shared_cache) return reinterpret_cast<uint64_t>(this);
+        // No address has the highest bit.
+        return std::hash<std::string>()(finding_.identity) | uint64_t{1} << 63;
+    }
     // Devices without a file keep nothing that a flush could save: one store for all of them.
     if (file_ == nullptr) return 0;
     return file_->is_open() ? reinterpret_cast<uint64_t>(file_->file().store.get())

@@ -76,7 +76,16 @@ Running::Running(loop::Loop& loop, memory::BufferPool& pool, path::FileStores& s
                  EventSink& events)
     : loop_(loop),
       events_(events),
-      surroundings_{loop, pool, stores, *this},
+      nursery_(loop),
+      surroundings_{loop,
+                    pool,
+                    stores,
+                    *this,
+                    graveyard_,
+                    [this](Severity severity, std::string kind, const std::string& map,
+                           const std::string& path, std::string reason) {
+                        tell(severity, std::move(kind), map, path, std::move(reason));
+                    }},
       exports_(loop, pool, events) {
     sweep_timer_.owner = drain_timer_.owner = this;
     sweep_timer_.fire = [](loop::Timer& timer, Instant) {
@@ -126,19 +135,36 @@ Volume* Running::find_volume(const std::string& name) {
     return nullptr;
 }
 
+void Running::connect_fabrics(const std::vector<PathConfig>& paths, std::function<void()> done) {
+    nursery_.drop(graveyard_);
+    nursery_.connect(paths, std::move(done));
+}
+
 Result<void> Running::apply(Wanted wanted) {
     // Everything that can fail comes first and changes nothing that runs.
     std::vector<Prepared> prepared;
     std::vector<std::unique_ptr<Volume>> fresh;
-    if (auto built = build(wanted, prepared, fresh); !built) {
+    auto built = build(wanted, prepared, fresh);
+    if (built) {
+        built = apply_built(wanted, prepared, fresh);
+    } else {
         for (auto& volume : fresh) volume->bury(graveyard_);
-        prepared.clear();
-        sweep();
-        return built;
+        for (Prepared& step : prepared) Volume::discard(step.change, graveyard_);
     }
+    nursery_.drop(graveyard_);
+    sweep();
+    return built;
+}
+
+Result<void> Running::apply_built(Wanted& wanted, std::vector<Prepared>& prepared,
+                                  std::vector<std::unique_ptr<Volume>>& fresh) {
     for (const std::string& name : wanted.exports_removed)
         exports_.remove(name, [this] { sweep(); });
-    for (Prepared& step : prepared) step.volume->commit(std::move(step.change), graveyard_);
+    for (Prepared& step : prepared) {
+        for (const auto& unit : step.change.fresh)
+            if (unit != nullptr && unit->fabric() != nullptr) tell_path_opened(*unit);
+        step.volume->commit(std::move(step.change), graveyard_);
+    }
     for (auto& volume : fresh) {
         for (const auto& unit : volume->units()) tell_path_opened(*unit);
         volumes_.push_back(std::move(volume));
@@ -163,13 +189,14 @@ Result<void> Running::apply(Wanted wanted) {
         if (auto done = exports_.add(std::move(added), volume); !done)
             tell(Severity::critical, "export-lost", map, "", done.error().message);
     }
-    sweep();
     return {};
 }
 
 Result<void> Running::build(Wanted& wanted, std::vector<Prepared>& prepared,
                             std::vector<std::unique_ptr<Volume>>& fresh) {
     for (Wanted::Map& map : wanted.maps) {
+        for (WantedPath& path : map.paths)
+            if (path.config.device.is_fabric()) path.opened = nursery_.take(path.config.name);
         Volume* running = find_volume(map.config.name);
         if (running == nullptr) {
             auto volume = Volume::create(surroundings_, map.config, std::move(map.paths));
@@ -212,6 +239,8 @@ void Running::tell_path_opened(const PathUnit& unit) {
         tell(Severity::warning, "path-unusable", "", unit.name(), unit.problem());
         return;
     }
+    if (unit.fabric() != nullptr)
+        tell(Severity::info, "path-connected", "", unit.name(), unit.finding().description);
     if (unit.file() != nullptr && !unit.file()->file().remark.empty())
         tell(Severity::warning, "path-remark", "", unit.name(), unit.file()->file().remark);
 }
@@ -445,6 +474,7 @@ std::string Running::stuck_text() const {
 }
 
 void Running::clear() {
+    nursery_.drop(graveyard_);
     for (auto& volume : volumes_) {
         volume->map().shut_down();
         closing_.push_back(std::move(volume));

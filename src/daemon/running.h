@@ -12,6 +12,7 @@
 #include "daemon/control.h"
 #include "daemon/event_ring.h"
 #include "daemon/exports.h"
+#include "daemon/fabric_paths.h"
 #include "daemon/volume.h"
 
 namespace braidway::daemon {
@@ -44,6 +45,9 @@ class Running final : private map::MapObserver {
             EventSink& events);
     ~Running();
 
+    /// Makes the devices of paths over a network for an apply() that follows, and connects them;
+    /// `done` is called when all have been answered.
+    void connect_fabrics(const std::vector<PathConfig>& paths, std::function<void()> done);
     /// Applies `wanted`, or changes nothing and says why.
     Result<void> apply(Wanted wanted);
     Result<std::string> execute(const Command& command);
@@ -71,6 +75,8 @@ class Running final : private map::MapObserver {
               std::string reason);
     Result<void> build(Wanted& wanted, std::vector<Prepared>& prepared,
                        std::vector<std::unique_ptr<Volume>>& fresh);
+    Result<void> apply_built(Wanted& wanted, std::vector<Prepared>& prepared,
+                             std::vector<std::unique_ptr<Volume>>& fresh);
     void remove_maps(const std::vector<std::string>& names);
     void tell_path_opened(const PathUnit& unit);
     Volume* find_volume(const std::string& name);
@@ -87,10 +93,11 @@ class Running final : private map::MapObserver {
 
     loop::Loop& loop_;
     EventSink& events_;
+    Graveyard graveyard_;
+    FabricNursery nursery_;
     Volume::Surroundings surroundings_;
     std::vector<std::unique_ptr<Volume>> volumes_;
     std::vector<std::unique_ptr<Volume>> closing_;  ///< Removed; their last requests are out.
-    Graveyard graveyard_;
     Exports exports_;
     loop::Timer sweep_timer_;
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/units.h"
+#include "daemon/fabric_paths.h"
 #include "daemon/numa.h"
 
 namespace braidway::daemon {
@@ -122,22 +123,17 @@ Result<block::Geometry> agree(const std::string& map, const std::vector<PathUnit
 
 }  // namespace
 
-void Graveyard::bury(std::unique_ptr<PathUnit> unit, std::unique_ptr<monitor::Checker> checker) {
-    graves_.push_back({std::move(unit), std::move(checker)});
-}
-
-bool Graveyard::sweep() {
-    std::erase_if(graves_, [](const Grave& grave) {
-        return grave.unit->path().quiet() && (grave.checker == nullptr || grave.checker->quiet());
-    });
-    return graves_.empty();
-}
-
 Volume::Volume(const Surroundings& surroundings, const MapConfig& config)
-    : surroundings_(surroundings), config_(config), monitor_(surroundings.loop) {
+    : surroundings_(surroundings),
+      config_(config),
+      identity_(config.wwid),
+      monitor_(surroundings.loop) {
 }
 
-Volume::~Volume() = default;
+Volume::~Volume() {
+    // Of one that was never served, its connections are still there.
+    if (!units_.empty()) bury(surroundings_.graveyard);
+}
 
 Result<std::unique_ptr<Volume>> Volume::create(const Surroundings& surroundings,
                                                const MapConfig& config,
@@ -145,12 +141,18 @@ Result<std::unique_ptr<Volume>> Volume::create(const Surroundings& surroundings,
     std::unique_ptr<Volume> volume(new Volume(surroundings, config));
     std::vector<PathUnit*> units;
     for (WantedPath& wanted : paths) {
-        auto unit = PathUnit::create(surroundings.loop, surroundings.pool, wanted.config,
-                                     std::move(wanted.opened));
-        if (!unit) return std::unexpected(unit.error());
+        auto unit =
+            PathUnit::create(surroundings.loop, surroundings.pool, wanted.config, wanted.opened);
+        if (!unit) {
+            for (WantedPath& each : paths)
+                if (each.opened.fabric != nullptr)
+                    surroundings.graveyard.bury(std::move(each.opened.fabric));
+            return std::unexpected(unit.error());
+        }
         units.push_back(unit->get());
         volume->units_.push_back(std::move(*unit));
     }
+    volume->admit_fabrics(units);
     auto geometry = agree(config.name, units);
     if (!geometry) return std::unexpected(geometry.error());
     geometry->read_only = geometry->read_only || config.read_only;
@@ -164,9 +166,20 @@ Result<std::unique_ptr<Volume>> Volume::create(const Surroundings& surroundings,
 }
 
 void Volume::watch(PathUnit& unit, uint32_t index) {
-    std::unique_ptr<monitor::Reviver> reviver;
+    unit.set_listener(this);
+    const monitor::CheckConfig config = check_config(unit.config());
+    monitor_.add(unit.path(), make_reviver(unit), config, index, *map_);
+    // The first look is at once, so that nobody waits an interval for a path that is bad.
+    if (config.enabled) monitor_.find(unit.path())->check_now();
+}
+
+std::unique_ptr<monitor::Reviver> Volume::make_reviver(PathUnit& unit) {
+    if (unit.fabric() != nullptr)
+        return std::make_unique<FabricReviver>(
+            unit, [this, &unit](const path::FabricFinding& found) { return fits(unit, found); },
+            [this, &unit] { map_->set_store(index_of(unit), unit.store()); });
     if (unit.file() != nullptr)
-        reviver = std::make_unique<FileReviver>(
+        return std::make_unique<FileReviver>(
             surroundings_.loop, unit, surroundings_.stores,
             [this, &unit](const path::OpenFile& found) {
                 return check_joins(unit.name(), found.geometry,
@@ -174,10 +187,7 @@ void Volume::watch(PathUnit& unit, uint32_t index) {
                                    found.mode == path::FileMode::buffered);
             },
             [this, &unit] { map_->set_store(index_of(unit), unit.store()); });
-    const monitor::CheckConfig config = check_config(unit.config());
-    monitor_.add(unit.path(), std::move(reviver), config, index, *map_);
-    // The first look is at once, so that nobody waits an interval for a path that is bad.
-    if (config.enabled) monitor_.find(unit.path())->check_now();
+    return nullptr;
 }
 
 void Volume::number_checkers() {
@@ -228,29 +238,46 @@ Result<void> Volume::check_joins(const std::string& path, const block::Geometry&
 
 Result<Volume::Change> Volume::prepare(const MapConfig& config, std::vector<WantedPath> paths) {
     Change change{.config = config, .paths = {}, .fresh = {}};
+    const auto refuse = [&](Error why) {
+        discard(change, surroundings_.graveyard);
+        for (WantedPath& wanted : paths)
+            if (wanted.opened.fabric != nullptr)
+                surroundings_.graveyard.bury(std::move(wanted.opened.fabric));
+        return std::unexpected(std::move(why));
+    };
     for (WantedPath& wanted : paths) {
         if (wanted.kept != nullptr) {
             change.fresh.push_back(nullptr);
             continue;
         }
-        auto unit = PathUnit::create(surroundings_.loop, surroundings_.pool, wanted.config,
-                                     std::move(wanted.opened));
-        if (!unit) return std::unexpected(unit.error());
-        if ((*unit)->works()) {
-            const block::Geometry& found = (*unit)->path().geometry();
-            if (auto joins =
-                    check_joins((*unit)->name(), found, (*unit)->store(), (*unit)->buffered());
-                !joins)
-                return std::unexpected(joins.error());
+        auto made =
+            PathUnit::create(surroundings_.loop, surroundings_.pool, wanted.config, wanted.opened);
+        if (!made) return refuse(made.error());
+        change.fresh.push_back(std::move(*made));
+        PathUnit& unit = *change.fresh.back();
+        if (unit.awaits_admission()) {
+            if (auto same = check_identity(unit.name(), unit.finding().identity); !same)
+                return refuse(same.error());
+            unit.admit();
         }
-        change.fresh.push_back(std::move(*unit));
+        if (!unit.works()) continue;
+        if (auto joins =
+                check_joins(unit.name(), unit.path().geometry(), unit.store(), unit.buffered());
+            !joins)
+            return refuse(joins.error());
     }
     change.paths = std::move(paths);
     // A brain that is thrown away says whether the map's own will take the table.
     const map::MapConfig made = map_config(config, change.units(), map_->geometry());
     if (auto good = multipath::Multipath::create(made.table, surroundings_.loop.now()); !good)
-        return fail(fmt::format("map {}: {}", name(), good.error().message), EINVAL);
+        return refuse({fmt::format("map {}: {}", name(), good.error().message), EINVAL});
     return change;
+}
+
+void Volume::discard(Change& change, Graveyard& graveyard) {
+    for (auto& unit : change.fresh)
+        if (unit != nullptr) graveyard.bury(std::move(unit), nullptr);
+    change.fresh.clear();
 }
 
 std::vector<PathUnit*> Volume::Change::units() const {
@@ -281,13 +308,14 @@ void Volume::commit(Change change, Graveyard& graveyard) {
         graveyard.bury(std::move(unit), std::move(checker));
     }
     config_ = change.config;
+    if (!config_.wwid.empty()) identity_ = config_.wwid;
     for (uint32_t index = 0; index < units_.size(); ++index)
         if (monitor_.find(units_[index]->path()) == nullptr) watch(*units_[index], index);
     number_checkers();
 }
 
 void Volume::bury(Graveyard& graveyard) {
-    map_->set_failure_listener(nullptr);
+    if (map_ != nullptr) map_->set_failure_listener(nullptr);
     std::vector<std::unique_ptr<monitor::Checker>> checkers;
     for (auto& unit : units_) checkers.push_back(monitor_.remove(unit->path()));
     // The map lets go of its paths before they go.

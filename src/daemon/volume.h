@@ -2,6 +2,7 @@
 // One configured map with its paths and checkers, as assembly holds it.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -22,33 +23,21 @@ struct WantedPath {
     PathUnit* kept = nullptr;
 };
 
-/// Paths and checkers that are no longer used, until the kernel has given back what they had.
-class Graveyard {
-  public:
-    void bury(std::unique_ptr<PathUnit> unit, std::unique_ptr<monitor::Checker> checker);
-    /// Destroys what is quiet. True when nothing is left.
-    bool sweep();
-    size_t size() const { return graves_.size(); }
-
-  private:
-    struct Grave {
-        // In this order: a checker refers to its path.
-        std::unique_ptr<PathUnit> unit;
-        std::unique_ptr<monitor::Checker> checker;
-    };
-    std::vector<Grave> graves_;
-};
-
 /// A map with everything under it.
 ///
 /// Threads: the lane's.
-class Volume {
+class Volume final : private UnitListener {
   public:
+    /// Says what happened to a path: severity, kind of event, map, path, reason.
+    using Tell = std::function<void(Severity, std::string, const std::string&, const std::string&,
+                                    std::string)>;
     struct Surroundings {
         loop::Loop& loop;
         memory::BufferPool& pool;
         path::FileStores& stores;
         map::MapObserver& observer;
+        Graveyard& graveyard;  ///< For paths that are not used after all.
+        Tell tell;
     };
     /// A change that has been checked and built but not applied.
     struct Change {
@@ -60,6 +49,8 @@ class Volume {
         std::vector<PathUnit*> units() const;
     };
 
+    /// A path over a network that leads to another volume than the first one, or than the map's
+    /// wwid says, is fenced off and counts as one that does not work.
     /// Errors: no path works; paths that do not agree in size or block size; paths on different
     /// files that are not both direct.
     static Result<std::unique_ptr<Volume>> create(const Surroundings& surroundings,
@@ -80,10 +71,12 @@ class Volume {
     void set_check(const PathUnit& unit, const PathConfig& config);
 
     /// Builds what a new configuration wants, touching nothing. Errors: as create(); a path that
-    /// can do less than what clients were told.
+    /// can do less than what clients were told; a path to another volume.
     Result<Change> prepare(const MapConfig& config, std::vector<WantedPath> paths);
     /// Applies it. What is no longer used goes to `graveyard`.
     void commit(Change change, Graveyard& graveyard);
+    /// Or throws it away.
+    static void discard(Change& change, Graveyard& graveyard);
     /// Stops the checkers and hands the paths over; the map must be idle or about to be destroyed.
     void bury(Graveyard& graveyard);
 
@@ -94,12 +87,19 @@ class Volume {
     Volume(const Surroundings& surroundings, const MapConfig& config);
     void watch(PathUnit& unit, uint32_t index);
     void number_checkers();
+    std::unique_ptr<monitor::Reviver> make_reviver(PathUnit& unit);
+    Result<void> fits(PathUnit& unit, const path::FabricFinding& found);
+    Result<void> check_identity(const std::string& path, const std::string& found) const;
+    void admit_fabrics(const std::vector<PathUnit*>& units);
+    void unit_lost(PathUnit& unit, const std::string& reason) override;
+    void unit_settled(PathUnit& unit, bool at_risk) override;
     /// Whether a path may join the running map.
     Result<void> check_joins(const std::string& path, const block::Geometry& found, uint64_t store,
                              bool buffered) const;
 
     Surroundings surroundings_;
     MapConfig config_;
+    std::string identity_;  ///< What its paths over a network lead to; empty = not known yet.
     std::vector<std::unique_ptr<PathUnit>> units_;  ///< In table order.
     std::unique_ptr<map::MapDevice> map_;
     monitor::Monitor monitor_;

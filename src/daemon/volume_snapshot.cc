@@ -46,6 +46,19 @@ void add_counters(PathSnapshot& snapshot, const path::PathCounters& counters) {
     snapshot.outcomes = counters.outcomes;
 }
 
+void add_fabric(PathSnapshot& snapshot, const PathUnit& unit) {
+    if (unit.fabric() == nullptr) return;
+    const path::DoubtCounters doubts = unit.fabric()->doubts();
+    snapshot.fabric = true;
+    snapshot.fenced_off = unit.fenced_off();
+    snapshot.identity = unit.finding().identity;
+    snapshot.connection = unit.finding().description;
+    snapshot.doubtful_writes = doubts.writes;
+    snapshot.unsettled_writes = doubts.unsettled;
+    snapshot.resend_risks = doubts.at_risk;
+    snapshot.doubt_time = doubts.held;
+}
+
 std::string state_name(map::MapDevice::State state) {
     switch (state) {
         case map::MapDevice::State::running:
@@ -127,6 +140,7 @@ void Volume::path_snapshots(Instant now, std::vector<PathSnapshot>& to) const {
         if (const monitor::Checker* checker = monitor_.find(unit.path()))
             add_check(snapshot, checker->status(), now);
         snapshot.layers = unit.layers();
+        add_fabric(snapshot, unit);
     }
 }
 

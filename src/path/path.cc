@@ -37,6 +37,11 @@ void Path::set_stall_listener(StallListener* listener, size_t path_index) {
     index_ = path_index;
 }
 
+void Path::device_settled() {
+    // What this path gave up itself has its own end.
+    if (abandoned_writes_ == 0 && listener_ != nullptr) listener_->path_settled(index_);
+}
+
 void Path::begin(block::Request& request) {
     ++counters_.in_flight;
     if (request.has_data()) counters_.in_flight_bytes += request.length_bytes;

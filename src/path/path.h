@@ -78,6 +78,8 @@ class Path final : public block::BlockDevice, private block::CompletionStage {
     }
     const PathCounters& counters() const { return counters_; }
     void set_stall_listener(StallListener* listener, size_t path_index);
+    /// The device below says so: no write that it ended with outcome_unknown can happen any more.
+    void device_settled();
     /// Nothing is in flight, not even abandoned tries: the path may be destroyed.
     bool quiet() const { return tries_.in_use() == 0 && waiting_.empty(); }
 

@@ -37,6 +37,45 @@ Config good(const std::string& text) {
     return {};
 }
 
+TEST(Config, NbdPathsAreReadWithTheirKeys) {
+    const Config config = good(R"(
+[path.a1]
+device = "nbd://server:10810/disk"
+connections = 2
+connect_timeout = "2 s"
+keepalive = "off"
+resend_quiesce = "3 s"
+drops_closed_requests = true
+shared_cache = false
+fingerprint = ["0+512", "1MiB+4KiB"]
+[path.a2]
+device = "nbd+unix:///disk?socket=run/nbd.sock"
+resend_quiesce = "off"
+[map.db]
+wwid = "nbd:disk:1024"
+groups = [{ paths = ["a1", "a2"] }]
+[export.db]
+map = "db"
+nbd = ["unix:/run/braidway/db.sock"]
+)");
+    const NbdPathConfig& one = config.paths[0].device.nbd;
+    EXPECT_EQ(config.paths[0].device.kind, DeviceConfig::Kind::nbd);
+    EXPECT_EQ(config.paths[0].device.text(), "nbd://server:10810/disk");
+    EXPECT_EQ(one.connections, 2u);
+    EXPECT_EQ(one.connect_timeout, 2s);
+    EXPECT_FALSE(one.keepalive.has_value());
+    EXPECT_EQ(one.resend_quiesce, 3s);
+    EXPECT_TRUE(one.drops_closed);
+    EXPECT_FALSE(one.shared_cache);
+    EXPECT_EQ(one.fingerprint.size(), 2u);
+    const NbdPathConfig& other = config.paths[1].device.nbd;
+    EXPECT_EQ(other.uri.socket, "/etc/run/nbd.sock");
+    EXPECT_EQ(other.connections, limits::nbd_path_connections_default);
+    EXPECT_EQ(other.keepalive, limits::nbd_path_keepalive_default);
+    EXPECT_EQ(other.resend_quiesce, Duration(0));
+    EXPECT_EQ(config.maps[0].wwid, "nbd:disk:1024");
+}
+
 TEST(Config, TheShapeOfTheManualIsRead) {
     const Config config = good(R"(
 [api]
@@ -268,7 +307,8 @@ std::string map_file(const std::string& lines) {
     return "[path.a1]\ndevice = \"zero:1G\"\n[map.db]\n" + lines + "\n";
 }
 
-const std::string device_forms = "; expected \"file:PATH\", \"zero:SIZE\" or \"error:SIZE\"";
+const std::string device_forms =
+    "; expected \"file:PATH\", \"nbd://HOST/EXPORT\", \"zero:SIZE\" or \"error:SIZE\"";
 
 const BadFile bad_files[] = {
     {"Syntax",
@@ -305,9 +345,31 @@ const BadFile bad_files[] = {
      path_file("device = \"/srv/disk.img\""),
      {"/etc/b.toml:2: path.a1.device: '/srv/disk.img' has no scheme" + device_forms}},
     {"DeviceOfLaterVersions",
-     path_file("device = \"nbd://server/export\""),
-     {"/etc/b.toml:2: path.a1.device: 'nbd://server/export' is not supported by this version" +
+     path_file("device = \"iscsi://server/iqn.x/0\""),
+     {"/etc/b.toml:2: path.a1.device: 'iscsi://server/iqn.x/0' is not supported by this version" +
       device_forms}},
+    {"NbdUriWrong",
+     path_file("device = \"nbd://server:99999/x\""),
+     {"/etc/b.toml:2: path.a1.device: " +
+      wire::NbdUri::parse("nbd://server:99999/x").error().message}},
+    {"NbdWithTls",
+     path_file("device = \"nbds://server/x\""),
+     {"/etc/b.toml:2: path.a1.device: 'nbds://server/x': TLS is not built in yet; write nbd:// or "
+      "nbd+unix:// for a server without it"}},
+    {"NbdKeysOfAFile",
+     path_file("device = \"zero:1G\"\nconnections = 2\nresend_quiesce = \"5 s\""),
+     {"/etc/b.toml:3: path.a1.connections: belongs to nbd: devices only",
+      "/etc/b.toml:4: path.a1.resend_quiesce: belongs to nbd: devices only"}},
+    {"NbdKeysOutOfRange",
+     path_file("device = \"nbd://h/x\"\nconnections = 99\nfingerprint = [\"x\"]"),
+     {"/etc/b.toml:3: path.a1.connections: 99 is out of range; expected a whole number "
+      "from 1 to 16",
+      "/etc/b.toml:4: path.a1.fingerprint: 'x' is no range; expected offset and length such as "
+      "\"0+512\" or \"1MiB+4KiB\", at most 1 MiB"}},
+    {"QuiesceLongerThanTheFence",
+     path_file("device = \"nbd://h/x\"\nresend_quiesce = \"2 min\""),
+     {"/etc/b.toml:1: path.a1.resend_quiesce: 120 s is not shorter than the fence_timeout of map "
+      "db (60 s), which would answer its writes with an error"}},
     {"DeviceTypo",
      path_file("device = \"fil:/x\""),
      {"/etc/b.toml:2: path.a1.device: 'fil:' is unknown (did you mean 'file'?)" + device_forms}},

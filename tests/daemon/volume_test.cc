@@ -73,10 +73,19 @@ class VolumeTest : public testing::Test {
         map.name = "db";
         map.groups.emplace_back();
         for (const PathConfig& path : paths) map.groups[0].paths.push_back({path.name, {}});
-        auto volume = Volume::create({*loop_, *pool_, stores_, observer_}, map, wanted(paths));
+        auto volume = Volume::create(surroundings(), map, wanted(paths));
         if (!volume) return std::unexpected(volume.error());
         volume_ = std::move(*volume);
         return {};
+    }
+    Volume::Surroundings surroundings() {
+        return {*loop_,
+                *pool_,
+                stores_,
+                observer_,
+                graveyard_,
+                [](Severity, const std::string&, const std::string&, const std::string&,
+                   const std::string&) {}};
     }
     std::vector<WantedPath> wanted(const std::vector<PathConfig>& paths) {
         std::vector<WantedPath> all;

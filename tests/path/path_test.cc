@@ -77,6 +77,24 @@ TEST_F(PathTest, PassesRequestsAndAnswersOn) {
     EXPECT_TRUE(extents[0].hole);
 }
 
+TEST_F(PathTest, PassesOnThatItsDeviceHasSettledWrites) {
+    make();
+    path_->device_settled();
+    EXPECT_EQ(settled_, 1);
+}
+
+TEST_F(PathTest, WritesThatItGaveUpItselfAreNotSettledByItsDevice) {
+    make(timeout);
+    Client write(IoOp::write);
+    write.submit(*path_);
+    turn_until([&] { return write.ended == 1; });
+    EXPECT_TRUE(write.request.outcome_unknown);
+    path_->device_settled();
+    EXPECT_EQ(settled_, 0);
+    device_->answer_all(IoStatus::ok);
+    EXPECT_EQ(settled_, 1);
+}
+
 TEST_F(PathTest, CountsWhatItDoes) {
     make();
     Client read(IoOp::read, 0, 8192);

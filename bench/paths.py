@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""NBD paths against libnbd (fio's nbd engine) on the same server, and a map over four paths against
+one path, in turns. 4 KiB random reads from nbdkit's memory plugin on unix sockets; medians, and
+ratios against the targets. Read docs/benchmarking.md first.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2.0, help="of one measurement")
+    parser.add_argument("--size", default="256M", help="of the volume")
+    parser.add_argument("--bench", default=os.path.join(ROOT, "build/release/bin/paths_bench"))
+    return parser.parse_args()
+
+
+def fio(options, where, depth, jobs):
+    done = subprocess.run(
+        ["fio", "--name=x", "--ioengine=nbd", f"--uri={where}", "--rw=randread", "--bs=4k",
+         f"--iodepth={depth // jobs}", f"--numjobs={jobs}", "--thread", "--time_based",
+         f"--runtime={options.seconds * 1000:.0f}ms", f"--size={options.size}", "--norandommap=1",
+         "--group_reporting", "--output-format=json"],
+        capture_output=True, text=True, stdin=subprocess.DEVNULL, check=True)
+    job = json.loads(done.stdout[done.stdout.index("{"):])["jobs"][0]
+    cpu = (job["usr_cpu"] + job["sys_cpu"]) / 100 * job["job_runtime"] / 1000
+    return {"iops": job["read"]["iops"], "cpu_us_per_io": cpu * 1e6 / job["read"]["total_ios"]}
+
+
+def ours(options, sort, depth, connections, *where):
+    done = subprocess.run([options.bench, sort, str(depth), str(connections), str(options.seconds),
+                           *where], capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout)
+    assert found["errors"] == 0, found
+    return found
+
+
+def main():
+    options = parse_arguments()
+    with tempfile.TemporaryDirectory(prefix="braidway-bench-", dir="/tmp") as folder:
+        sockets = [os.path.join(folder, f"{name}.sock") for name in "abcd"]
+        servers = [subprocess.Popen(["nbdkit", "-f", "-U", each, "memory", options.size],
+                                    stdin=subprocess.DEVNULL) for each in sockets]
+        try:
+            while not all(os.path.exists(each) for each in sockets):
+                time.sleep(0.02)
+            measure(options, [f"nbd+unix:///?socket={each}" for each in sockets])
+        finally:
+            for server in servers:
+                server.kill()
+                server.wait()
+
+
+def measure(options, where):
+    runs = {}
+    for depth in (1, 32):
+        runs[f"libnbd (fio), depth {depth}"] = lambda d=depth: fio(options, where[0], d, 1)
+        runs[f"path, 1 connection, depth {depth}"] = (
+            lambda d=depth: ours(options, "path", d, 1, where[0]))
+        runs[f"path, depth {depth}"] = lambda d=depth: ours(options, "path", d, 4, where[0])
+        runs[f"map of four paths, depth {depth}"] = (
+            lambda d=depth: ours(options, "map", d, 4, *where))
+    found = {name: [] for name in runs}
+    for _ in range(options.repeats):
+        for name, run in runs.items():
+            found[name].append(run())
+    medians = {}
+    print(f"{'':34} {'IOPS':>9} {'CPU us/IO':>10} {'calls/IO':>9}")
+    for name, all_of_it in found.items():
+        middle = {key: statistics.median(each[key] for each in all_of_it) for key in all_of_it[0]}
+        medians[name] = middle["iops"]
+        print(f"{name:34} {middle['iops']:9.0f} {middle['cpu_us_per_io']:10.2f} "
+              f"{middle.get('calls_per_io', float('nan')):9.3f}")
+    for depth in (1, 32):
+        path = medians[f"path, depth {depth}"]
+        print(f"depth {depth}: path / libnbd {path / medians[f'libnbd (fio), depth {depth}']:.2f} "
+              f"(target 1.0), map of four / path "
+              f"{medians[f'map of four paths, depth {depth}'] / path:.2f} (target 0.95)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/fabric_paths.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "path/nbd_device.h"
+
+namespace braidway::daemon {
+
+std::unique_ptr<path::FabricDevice> make_fabric_device(loop::Loop& loop, const PathConfig& config) {
+    const NbdPathConfig& nbd = config.device.nbd;
+    path::NbdDeviceOptions options;
+    options.uri = nbd.uri;
+    options.read_only = config.read_only;
+    options.block_bytes = config.block_bytes;
+    options.connections = nbd.connections;
+    options.io_timeout = config.io_timeout;
+    options.connect_timeout = nbd.connect_timeout;
+    options.keepalive = nbd.keepalive;
+    options.resend_quiesce = nbd.resend_quiesce;
+    options.drops_closed = nbd.drops_closed;
+    options.shared_cache = nbd.shared_cache;
+    options.fingerprint = nbd.fingerprint;
+    return std::make_unique<path::NbdDevice>(loop, std::move(options));
+}
+
+Duration connect_timeout_of(const PathConfig& config) {
+    return config.device.nbd.connect_timeout;
+}
+
+void FabricNursery::connect(const std::vector<PathConfig>& paths, std::function<void()> done) {
+    CHECK(newborns_.empty(), "devices are connected for one configuration at a time");
+    awaited_ = paths.size();
+    done_ = std::move(done);
+    const uint64_t round = ++round_;
+    for (const PathConfig& config : paths) {
+        Newborn& newborn = *newborns_.emplace_back(std::make_unique<Newborn>());
+        newborn.path = config.name;
+        newborn.opened.fabric = make_fabric_device(loop_, config);
+    }
+    if (awaited_ == 0) return std::exchange(done_, nullptr)();
+    for (const auto& each : newborns_) {
+        Newborn* newborn = each.get();
+        newborn->opened.fabric->connect([this, newborn, round](Result<path::FabricFinding> found) {
+            // Of one that was dropped meanwhile nobody wants to know.
+            if (round != round_) return;
+            if (found)
+                newborn->opened.finding = std::move(*found);
+            else
+                newborn->opened.problem = found.error().message;
+            if (--awaited_ == 0) std::exchange(done_, nullptr)();
+        });
+    }
+}
+
+OpenedPath FabricNursery::take(const std::string& path) {
+    for (const auto& newborn : newborns_)
+        if (newborn->path == path) return std::move(newborn->opened);
+    return {};
+}
+
+void FabricNursery::drop(Graveyard& graveyard) {
+    ++round_;
+    done_ = nullptr;
+    for (const auto& newborn : newborns_)
+        if (newborn->opened.fabric != nullptr) graveyard.bury(std::move(newborn->opened.fabric));
+    newborns_.clear();
+}
+
+void FabricReviver::revive(Done done) {
+    if (unit_.fenced_off()) return done(fail(unit_.problem()));
+    unit_.fabric()->connect([this, done = std::move(done)](Result<path::FabricFinding> found) {
+        if (!found) {
+            unit_.set_problem(found.error().message);
+            return done(fail(unit_.problem()));
+        }
+        if (abandoned_) return done(fail("the path is being removed"));
+        if (auto fitting = fits_(*found); !fitting) {
+            unit_.fabric()->disconnect();
+            return done(std::unexpected(fitting.error()));
+        }
+        unit_.admit(std::move(*found));
+        taken_();
+        done({});
+    });
+}
+
+}  // namespace braidway::daemon

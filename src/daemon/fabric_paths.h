@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// Paths over a network on the lane: their devices are made and connected there, and connected again
+// when they were lost.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "daemon/path_unit.h"
+
+namespace braidway::daemon {
+
+/// Makes the device that `config` names; not connected. `config.device` is one of a network.
+std::unique_ptr<path::FabricDevice> make_fabric_device(loop::Loop& loop, const PathConfig& config);
+
+/// How long connecting may take, as configured.
+Duration connect_timeout_of(const PathConfig& config);
+
+/// Devices of a configuration that is about to be applied, connecting all at once.
+///
+/// Threads: the lane's.
+class FabricNursery {
+  public:
+    explicit FabricNursery(loop::Loop& loop) : loop_(loop) {}
+
+    /// Makes and connects the devices of `paths`. `done` is called once, when each has been
+    /// answered. What an attempt before this one has left must have been dropped.
+    void connect(const std::vector<PathConfig>& paths, std::function<void()> done);
+    /// Hands over the device of a path, connected or with the reason why not. Empty when there is
+    /// none of this name.
+    OpenedPath take(const std::string& path);
+    /// What nobody took goes.
+    void drop(Graveyard& graveyard);
+
+  private:
+    struct Newborn {
+        std::string path;
+        OpenedPath opened;
+    };
+    loop::Loop& loop_;
+    std::vector<std::unique_ptr<Newborn>> newborns_;
+    size_t awaited_ = 0;
+    uint64_t round_ = 0;
+    std::function<void()> done_;
+};
+
+/// Connects a path again that has lost its connection, or never had one.
+class FabricReviver final : public monitor::Reviver {
+  public:
+    /// Says whether what was found may be used; then the device is admitted, and `taken` called.
+    using Fits = std::function<Result<void>(const path::FabricFinding&)>;
+
+    FabricReviver(PathUnit& unit, Fits fits, std::function<void()> taken)
+        : unit_(unit), fits_(std::move(fits)), taken_(std::move(taken)) {}
+    bool needed() const override { return !unit_.works(); }
+    void revive(Done done) override;
+    void abandon() override { abandoned_ = true; }
+
+  private:
+    PathUnit& unit_;
+    Fits fits_;
+    std::function<void()> taken_;
+    bool abandoned_ = false;
+};
+
+}  // namespace braidway::daemon

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/fabric_paths.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace braidway::daemon {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+
+class FabricNurseryTest : public testing::Test {
+  protected:
+    ~FabricNurseryTest() override {
+        nursery_.drop(graveyard_);
+        while (!graveyard_.sweep()) loop_->turn(loop_->now() + 1ms);
+    }
+    static PathConfig nowhere(const std::string& name) {
+        PathConfig path;
+        path.name = name;
+        path.device.kind = DeviceConfig::Kind::nbd;
+        path.device.nbd.uri = *wire::NbdUri::parse("nbd+unix:///?socket=/nonexistent/" + name);
+        return path;
+    }
+    std::unique_ptr<loop::Loop> loop_ = std::move(*loop::Loop::create());
+    FabricNursery nursery_{*loop_};
+    Graveyard graveyard_;
+};
+
+TEST_F(FabricNurseryTest, ConnectsAllAndSaysWhyOneIsNotThere) {
+    int answers = 0;
+    nursery_.connect({nowhere("a"), nowhere("b")}, [&] { ++answers; });
+    EXPECT_EQ(answers, 0);
+    while (answers == 0) loop_->turn(loop_->now() + 1ms);
+    OpenedPath opened = nursery_.take("a");
+    ASSERT_NE(opened.fabric, nullptr);
+    EXPECT_FALSE(opened.works());
+    EXPECT_THAT(opened.problem, HasSubstr("cannot connect to /nonexistent/a"));
+    graveyard_.bury(std::move(opened.fabric));
+    EXPECT_EQ(nursery_.take("nobody").fabric, nullptr);
+    nursery_.drop(graveyard_);
+    EXPECT_EQ(graveyard_.size(), 2u);
+}
+
+TEST_F(FabricNurseryTest, WithNothingToConnectItIsDoneAtOnce) {
+    int answers = 0;
+    nursery_.connect({}, [&] { ++answers; });
+    EXPECT_EQ(answers, 1);
+}
+
+TEST_F(FabricNurseryTest, WhatIsDroppedWhileItConnectsSaysNothing) {
+    int answers = 0;
+    nursery_.connect({nowhere("a")}, [&] { ++answers; });
+    nursery_.drop(graveyard_);
+    while (!graveyard_.sweep()) loop_->turn(loop_->now() + 1ms);
+    EXPECT_EQ(answers, 0);
+}
+
+}  // namespace
+}  // namespace braidway::daemon
