@@ -77,6 +77,9 @@ enum SenseKey : uint8_t {
 inline constexpr uint8_t page_supported = 0x00;
 inline constexpr uint8_t page_serial_number = 0x80;
 inline constexpr uint8_t page_device_identification = 0x83;
+inline constexpr uint8_t page_block_limits = 0xb0;
+inline constexpr uint8_t page_characteristics = 0xb1;
+inline constexpr uint8_t page_provisioning = 0xb2;
 inline constexpr uint8_t page_clariion = 0xc0;
 inline constexpr uint8_t page_rdac_software = 0xc2;
 inline constexpr uint8_t page_rdac_subsystem = 0xc4;

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// A logical unit of an iSCSI target as the lowest device of a path.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "path/fabric_device.h"
+#include "path/iscsi_channel.h"
+#include "path/iscsi_io.h"
+#include "path/iscsi_uri.h"
+#include "path/resolver.h"
+#include "path/scsi_probe.h"
+#include "path/write_doubts.h"
+
+namespace braidway::path {
+
+/// What a configuration says of one iSCSI path.
+struct IscsiOptions {
+    IscsiUri uri{};               ///< Its secret, if any, is used when `secret` is empty.
+    std::string secret{};         ///< Of chap_secret_file.
+    std::string target_secret{};  ///< Of chap_mutual_secret_file.
+    std::string initiator{};      ///< Our name at the target: "iqn....".
+    /// With the initiator's name the initiator port of this path: the same each time it connects,
+    /// and no other path's. See iscsi_port_id().
+    uint32_t isid = 0;
+    uint16_t isid_qualifier = 0;
+    bool data_digest = false;  ///< Asked for.
+    bool read_only = false;
+    Duration connect_timeout = std::chrono::seconds(10);
+    std::optional<Duration> io_timeout{};
+    Duration task_management_timeout = std::chrono::seconds(5);
+    /// A target that is silent for so long is pinged; after as long again it is lost.
+    Duration keepalive = std::chrono::seconds(5);
+    /// After this a change without an answer is taken to be over; a stated risk.
+    Duration resend_quiesce = std::chrono::seconds(30);
+    uint32_t requests_max = limits::volume_requests_default + 64;
+    uint32_t commands_max = 128;  ///< Outstanding at the target.
+};
+
+/// What can be told without connecting. Errors: one line, which says what to do.
+Result<void> check_iscsi_options(const IscsiOptions& options);
+
+/// Fills in the port of a path, from names that stay: the host's (any text), the map's, the
+/// path's.
+void iscsi_port_id(IscsiOptions& options, std::string_view host, std::string_view map,
+                   std::string_view path);
+
+/// What a path has met since it was made.
+struct IscsiCounters {
+    IscsiIoCounters io{};
+    uint64_t sessions = 0;  ///< That were logged in.
+    uint64_t doubts = 0;    ///< Changes that ended with an unknown outcome.
+    uint64_t risks = 0;     ///< Of these, ended by resend_quiesce alone.
+};
+
+/// A logical unit behind one portal, by libiscsi.
+///
+/// Doubts about changes end when the target confirms ABORT TASK or LUN RESET, or when a session
+/// with the same initiator port at the same portal is logged in and has answered TEST UNIT READY:
+/// by RFC 7143 (6.3.5) that has ended all commands of the session before; else after
+/// resend_quiesce.
+/// Errors:  connect() answers one line with the URI, without secrets, and what to do. Requests end
+///          as IscsiIo says.
+/// Threads: one lane.
+class IscsiDevice final : public FabricDevice, private IscsiSessionOwner, private IscsiIoOwner {
+  public:
+    IscsiDevice(loop::Loop& loop, IscsiOptions options);
+    ~IscsiDevice() override;
+
+    void connect(Connected done) override;
+    void admit() override;
+    void disconnect() override;
+    bool quiet() const override;
+    bool connected() const override { return state_ == State::connected; }
+    ScsiChannel* scsi() override { return &channel_; }
+
+    const block::Geometry& geometry() const override { return geometry_; }
+    /// Of the last connect(): names and raw pages, for hardware handlers.
+    const ScsiFinding& finding() const { return finding_; }
+    void set_sense_reader(IscsiIo::SenseReader reader) { io_.set_sense_reader(std::move(reader)); }
+    IscsiCounters counters() const;
+
+  private:
+    /// Where the connection is.
+    enum class State : uint8_t {
+        down,        ///< Left by connect().
+        resolving,   ///< The host's name is looked up.
+        logging_in,  ///< A portal was called.
+        probing,     ///< A session is there; the unit is asked who it is.
+        connected,   ///< Left when the session is lost, or by disconnect().
+    };
+
+    void begin(block::Request& request) override { io_.begin(request); }
+    void session_ready() override;
+    void session_redirected(const std::string& portal) override;
+    void session_lost(const Error& reason) override;
+    void session_drained() override { io_.session_drained(); }
+    void drop_session(const std::string& reason) override;
+
+    void resolved(Result<std::vector<std::string>> portals);
+    void try_next_portal();
+    void open_session(const std::string& portal);
+    void probed(Result<ScsiFinding> found);
+    void attempt_late();
+    void fail_attempt(const std::string& text, int code);
+    void end_attempt(Result<FabricFinding> result);
+    void bury_session();
+    void reap();
+    void keep_alive();
+    void keep_alive_later();
+    void told(const std::string& reason);
+    std::string description() const;
+
+    loop::Loop& loop_;
+    IscsiOptions options_;
+    State state_ = State::down;
+    bool admitted_ = false;
+    block::Geometry geometry_;
+    ScsiFinding finding_;
+    Connected connected_;
+    Error failure_;  ///< Of the attempt, delivered from the loop.
+    Resolver resolver_;
+    std::vector<std::string> portals_;  ///< Still to be tried; the next at the end.
+    std::string portal_;                ///< Of the session.
+    std::string doubtful_portal_;       ///< Where changes may be left behind; empty = at several.
+    bool sessions_left_doubts_ = false;
+    unsigned redirects_ = 0;
+    std::unique_ptr<IscsiSession> session_;
+    /// Closed; the loop still has something of them.
+    std::vector<std::unique_ptr<IscsiSession>> graves_;
+    IscsiChannel channel_;
+    ScsiProbe probe_;
+    WriteDoubts doubts_;
+    IscsiIo io_;
+    loop::Timer attempt_timer_;
+    loop::Timer keepalive_timer_;
+    loop::Operation failed_;
+    IscsiManagement ping_;
+    uint64_t arrivals_seen_ = 0;
+    uint64_t sessions_ = 0;
+};
+
+}  // namespace braidway::path

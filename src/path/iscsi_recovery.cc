@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+// What IscsiIo does about commands that are not answered: deadlines, ABORT TASK, LUN RESET.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/units.h"
+#include "path/iscsi_io.h"
+
+namespace braidway::path {
+
+void IscsiIo::arm_deadline() {
+    Job* oldest = first_late(never);
+    if (!options_.io_timeout || oldest == nullptr) return loop_.disarm(deadline_);
+    Instant due = oldest->started + *options_.io_timeout;
+    if (late_since_) due = std::max(due, *late_since_ + drain_grace);
+    loop_.arm(deadline_, due);
+}
+
+/// The oldest request that was due at `now` and that nothing was done about.
+IscsiIo::Job* IscsiIo::first_late(Instant now) {
+    for (Job* job = jobs_.front(); job != nullptr; job = jobs_.after(*job)) {
+        if (now != never && job->started + *options_.io_timeout > now) return nullptr;
+        if (!job->given_up) return job;
+    }
+    return nullptr;
+}
+
+/// Whether a command of `job` may be half in the socket: then it cannot be taken back.
+bool IscsiIo::waits_for_socket(const Job& job) {
+    if (session_ == nullptr || session_->drained()) return false;
+    for (Piece* piece = pieces_.front(); piece != nullptr; piece = pieces_.after(*piece))
+        if (piece->job == &job && IscsiSession::holds(piece->command)) return true;
+    return false;
+}
+
+void IscsiIo::check_deadlines(Instant now) {
+    while (Job* job = first_late(now)) {
+        if (waits_for_socket(*job)) {
+            if (!late_since_) late_since_ = now;
+            if (now < *late_since_ + drain_grace) return arm_deadline();
+            late_since_.reset();
+            return owner_.drop_session("the target takes no more data");
+        }
+        give_up(*job);
+    }
+    late_since_.reset();
+    arm_deadline();
+    pump_soon();
+}
+
+void IscsiIo::give_up(Job& job) {
+    ++counters_.late;
+    job.given_up = true;
+    bool unknown = false;
+    for (Piece* piece = pieces_.front(); piece != nullptr;) {
+        Piece& one = *std::exchange(piece, pieces_.after(*piece));
+        if (one.job != &job) continue;
+        if (one.asleep) {
+            release(one);
+        } else if (session_ != nullptr && IscsiSession::holds(one.command)) {
+            session_->forget(one.command, one.abort);
+            pieces_.remove(one);
+            --job.in_flight;
+            one.job = nullptr;
+            unknown = unknown || one.change;
+            if (one.change) ++unconfirmed_;
+            abort(one);
+        }
+    }
+    fail_job(job, 0, IoStatus::timeout, unknown);
+    // What is still counted has ended, and is delivered in this turn.
+    settle(job);
+}
+
+void IscsiIo::abort(Piece& piece) {
+    ++counters_.aborts;
+    piece.since = loop_.now();
+    aborting_.push_back(piece);
+    session_->abort_task(piece.abort);
+    if (!abort_deadline_.armed())
+        loop_.arm(abort_deadline_, piece.since + options_.task_management_timeout);
+}
+
+void IscsiIo::abort_ended(Piece& piece) {
+    if (!piece.abort.answered) return release_aborted(piece, false);
+    const uint8_t response = piece.abort.response;
+    // A task that does not exist any more has ended; its answer was on its way to us.
+    if (response == IscsiManagement::function_complete ||
+        response == IscsiManagement::task_does_not_exist)
+        return release_aborted(piece, true);
+    if (session_ == nullptr) return release_aborted(piece, false);
+    piece.refused = true;
+    piece.since = loop_.now();
+    aborting_.remove(piece);
+    aborting_.push_back(piece);
+    reset_lun();
+}
+
+/// The end of a command that was given up: it is over (`confirmed`), or lost with its session.
+void IscsiIo::release_aborted(Piece& piece, bool confirmed) {
+    aborting_.remove(piece);
+    if (piece.change) {
+        --unconfirmed_;
+        lost_doubts_ = lost_doubts_ || !confirmed;
+    }
+    piece_slots_.give_back(&piece);
+    if (aborting_.empty() && !reset_.busy) loop_.disarm(abort_deadline_);
+    if (confirmed) confirm_doubts();
+    if (session_ != nullptr) pump_soon();
+}
+
+void IscsiIo::confirm_doubts() {
+    lost_doubts_ = lost_doubts_ && doubts_.any();
+    if (unconfirmed_ == 0 && !lost_doubts_) doubts_.clear();
+}
+
+void IscsiIo::doubts_are_over() {
+    lost_doubts_ = false;
+    confirm_doubts();
+}
+
+void IscsiIo::reset_lun() {
+    if (reset_.busy) return;
+    ++counters_.resets;
+    reset_since_ = loop_.now();
+    session_->reset_lun(reset_);
+    loop_.arm(abort_deadline_, reset_since_ + options_.task_management_timeout);
+    pump_soon();
+}
+
+void IscsiIo::reset_ended() {
+    if (!reset_.answered || session_ == nullptr) return;
+    if (reset_.response != IscsiManagement::function_complete)
+        return owner_.drop_session("the target refuses to abort commands and to reset the unit");
+    if (!session_->drained()) return owner_.drop_session("the unit was reset while it was written");
+    for (Piece* piece = aborting_.front(); piece != nullptr;) {
+        Piece& one = *std::exchange(piece, aborting_.after(*piece));
+        if (one.refused) release_aborted(one, true);
+    }
+    end_reset_pieces();
+}
+
+/// The target has ended all commands of the unit and answers none of them.
+void IscsiIo::end_reset_pieces() {
+    for (Piece* piece = pieces_.front(); piece != nullptr;) {
+        Piece& one = *piece;
+        piece = pieces_.after(one);
+        if (!IscsiSession::holds(one.command)) continue;
+        Job& job = *one.job;
+        session_->forget(one.command, one.abort);
+        fail_job(job, one.begin_bytes, IoStatus::transport, false);
+        release(one);
+        settle(job);
+        if (session_ == nullptr) return;
+        // The completion may have changed the list.
+        piece = pieces_.front();
+    }
+}
+
+void IscsiIo::check_aborts(Instant now) {
+    Piece* oldest = aborting_.front();
+    const bool late_reset = reset_.busy && reset_since_ + options_.task_management_timeout <= now;
+    const bool late_abort =
+        oldest != nullptr && oldest->since + options_.task_management_timeout <= now;
+    if (late_reset || late_abort)
+        return owner_.drop_session(fmt::format("no answer to {} within {}",
+                                               late_reset ? "LOGICAL UNIT RESET" : "ABORT TASK",
+                                               format_duration(options_.task_management_timeout)));
+    if (oldest != nullptr)
+        loop_.arm(abort_deadline_, oldest->since + options_.task_management_timeout);
+}
+
+}  // namespace braidway::path
