@@ -99,6 +99,7 @@ IscsiDevice::IscsiDevice(loop::Loop& loop, IscsiOptions options)
       io_(loop,
           {.io_timeout = options_.io_timeout,
            .task_management_timeout = options_.task_management_timeout,
+           .abort_patience = std::max(options_.resend_quiesce, options_.task_management_timeout),
            .requests_max = options_.requests_max,
            .commands_max = options_.commands_max},
           doubts_, *this) {

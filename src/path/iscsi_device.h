@@ -38,7 +38,7 @@ struct IscsiOptions {
     /// After this a change without an answer is taken to be over; a stated risk.
     Duration resend_quiesce = std::chrono::seconds(30);
     uint32_t requests_max = limits::volume_requests_default + 64;
-    uint32_t commands_max = 128;  ///< Outstanding at the target.
+    uint32_t commands_max = 64;  ///< Outstanding at the target; what LIO takes by default.
 };
 
 /// What can be told without connecting. Errors: one line, which says what to do.

@@ -72,6 +72,7 @@ IscsiIo::IscsiIo(loop::Loop& loop, Options options, WriteDoubts& doubts, IscsiIo
     wake_.fire = [](loop::Timer& timer, Instant) {
         static_cast<IscsiIo*>(timer.owner)->wake_sleepers();
     };
+    ping_.done = [](IscsiManagement&) {};
     reset_.owner = this;
     reset_.done = [](IscsiManagement& management) {
         static_cast<IscsiIo*>(management.owner)->reset_ended();
@@ -84,7 +85,7 @@ IscsiIo::~IscsiIo() {
 }
 
 bool IscsiIo::quiet() const {
-    return job_slots_.in_use() == 0 && piece_slots_.in_use() == 0 && !reset_.busy &&
+    return job_slots_.in_use() == 0 && piece_slots_.in_use() == 0 && !reset_.busy && !ping_.busy &&
            !pump_.linked();
 }
 
@@ -113,6 +114,7 @@ void IscsiIo::session_up(IscsiSession& session, const ScsiDisk& disk) {
     session_ = &session;
     disk_ = disk;
     full_ = false;
+    window_ = options_.commands_max;
     late_since_.reset();
 }
 
@@ -157,7 +159,7 @@ void IscsiIo::pump() {
     // What was handed over may end, or the session may, whenever it is pushed.
     while (session_ != nullptr && !full_ && !late_since_) {
         Job* job = queue_.front();
-        if (job == nullptr) break;
+        if (job == nullptr || pieces_.size() >= window_) break;
         const uint64_t before = job->dispatched_bytes;
         if (!dispatch(*job)) break;
         handed += job->dispatched_bytes - before;
@@ -169,6 +171,11 @@ void IscsiIo::pump() {
     if (session_ == nullptr) return;
     session_->push();
     full_ = session_ != nullptr && !session_->drained();
+    if (!full_) return;
+    // What is not sent can neither be aborted nor go elsewhere: no more than the target takes.
+    const size_t stuck = session_->held_back();
+    if (stuck > 0 && pieces_.size() > stuck)
+        window_ = std::max(window_min, static_cast<uint32_t>(pieces_.size() - stuck));
 }
 
 /// Starts the next command of `job`; false when none is free.
@@ -179,7 +186,7 @@ bool IscsiIo::dispatch(Job& job) {
     piece->io = this;
     piece->job = &job;
     piece->tries = 0;
-    piece->asleep = piece->refused = false;
+    piece->asleep = piece->refused = piece->abort_sent = false;
     piece->op = job.flushing ? IoOp::flush : request.op;
     piece->change = changes_data(piece->op);
     if (piece->op == IoOp::flush) {
@@ -264,8 +271,8 @@ void IscsiIo::piece_ended(Piece& piece) {
     if (outcome.sense && read_sense_)
         if (const auto word = read_sense_(*outcome.sense)) outcome = *word;
     // Devices say what they like of the parameters of other commands.
-    const bool is_short = piece.command.missing_bytes > 0 &&
-                          (piece.op == IoOp::read || piece.op == IoOp::write);
+    const bool is_short =
+        piece.command.missing_bytes > 0 && (piece.op == IoOp::read || piece.op == IoOp::write);
     if (outcome.status == IoStatus::ok && is_short) outcome.status = IoStatus::io;
     const bool no_cache = piece.op == IoOp::flush && outcome.status == IoStatus::not_supported;
     if (outcome.status == IoStatus::ok || no_cache) {

@@ -40,11 +40,12 @@ class IscsiIoOwner {
 ///
 /// At io_timeout a request ends with IoStatus::timeout; what it had under way is taken back from
 /// the library, so that its memory is free, and aborted at the target (ABORT TASK). A target that
-/// refuses that gets a LOGICAL UNIT RESET, which ends the commands of other hosts, too. One that
-/// does not answer within task_management_timeout loses its session: it would not answer a reset
-/// either, and the next session with the same initiator port ends what this one had under way.
-/// A change ends with outcome_unknown when a command of it was sent and not answered. Doubts end
-/// when the target has confirmed every abort, or by the owner's word (WriteDoubts::clear()).
+/// refuses that gets a LOGICAL UNIT RESET, which ends the commands of other hosts, too. One that is
+/// silent for task_management_timeout loses its session: it would not answer a reset either, and
+/// the next session with the same initiator port ends what this one had under way. One that shows
+/// signs of life meanwhile is waiting for its disk, and is waited for, until abort_patience is
+/// over. A change ends with outcome_unknown when a command of it was sent and not answered. Doubts
+/// end when the target has confirmed every abort, or by the owner's word (WriteDoubts::clear()).
 ///
 /// Shapes:  requests_max requests, commands_max commands; more requests wait for a command.
 /// Errors:  as wire::classify; `offline` without a session; `resource` beyond requests_max.
@@ -57,6 +58,7 @@ class IscsiIo {
     struct Options {
         std::optional<Duration> io_timeout{};
         Duration task_management_timeout{};
+        Duration abort_patience{};
         uint32_t requests_max = 0;
         uint32_t commands_max = 0;
     };
@@ -65,6 +67,8 @@ class IscsiIo {
     static constexpr Duration drain_grace = std::chrono::milliseconds(20);
     /// Before a command goes out again that the device was too busy for.
     static constexpr Duration busy_pause = std::chrono::milliseconds(20);
+    /// A target that takes fewer commands at a time is not believed.
+    static constexpr uint32_t window_min = 4;
 
     IscsiIo(loop::Loop& loop, Options options, WriteDoubts& doubts, IscsiIoOwner& owner);
     ~IscsiIo();
@@ -114,7 +118,8 @@ class IscsiIo {
         bool change = false;
         bool asleep = false;
         bool refused = false;  ///< The target does not abort it.
-        Instant since;         ///< Of the abort.
+        bool abort_sent = false;
+        Instant since;  ///< Of the abort.
     };
     using JobList = IntrusiveList<Job>;
 
@@ -137,7 +142,7 @@ class IscsiIo {
     void arm_deadline();
     void wake_sleepers();
 
-    void abort(Piece& piece);
+    void send_aborts();
     void abort_ended(Piece& piece);
     void reset_lun();
     void reset_ended();
@@ -167,9 +172,12 @@ class IscsiIo {
     loop::Timer abort_deadline_;
     loop::Timer wake_;
     IscsiManagement reset_;
+    IscsiManagement ping_;  ///< Goes with aborts: does the target live?
+    uint64_t arrivals_seen_ = 0;
     Instant reset_since_;
     std::optional<Instant> late_since_;  ///< A late command waits for the socket.
     bool full_ = false;                  ///< Nothing more goes to the library now.
+    uint32_t window_ = 0;                ///< Commands that the target takes at a time.
     uint32_t unconfirmed_ = 0;           ///< Changes whose abort is not confirmed.
     bool lost_doubts_ = false;           ///< Changes were lost with a session.
 };

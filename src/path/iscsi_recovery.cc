@@ -39,7 +39,10 @@ void IscsiIo::check_deadlines(Instant now) {
     while (Job* job = first_late(now)) {
         if (waits_for_socket(*job)) {
             if (!late_since_) late_since_ = now;
-            if (now < *late_since_ + drain_grace) return arm_deadline();
+            if (now < *late_since_ + drain_grace) {
+                pump_soon();
+                return arm_deadline();
+            }
             late_since_.reset();
             return owner_.drop_session("the target takes no more data");
         }
@@ -47,7 +50,7 @@ void IscsiIo::check_deadlines(Instant now) {
     }
     late_since_.reset();
     arm_deadline();
-    pump_soon();
+    send_aborts();
 }
 
 void IscsiIo::give_up(Job& job) {
@@ -66,7 +69,8 @@ void IscsiIo::give_up(Job& job) {
             one.job = nullptr;
             unknown = unknown || one.change;
             if (one.change) ++unconfirmed_;
-            abort(one);
+            one.since = loop_.now();
+            aborting_.push_back(one);
         }
     }
     fail_job(job, 0, IoStatus::timeout, unknown);
@@ -74,13 +78,20 @@ void IscsiIo::give_up(Job& job) {
     settle(job);
 }
 
-void IscsiIo::abort(Piece& piece) {
-    ++counters_.aborts;
-    piece.since = loop_.now();
-    aborting_.push_back(piece);
-    session_->abort_task(piece.abort);
-    if (!abort_deadline_.armed())
-        loop_.arm(abort_deadline_, piece.since + options_.task_management_timeout);
+/// Asks for the end of all that was given up; together, because a command can be given up only
+/// while nothing waits to be sent.
+void IscsiIo::send_aborts() {
+    if (session_ == nullptr) return;
+    for (Piece* piece = aborting_.front(); piece != nullptr; piece = aborting_.after(*piece)) {
+        if (std::exchange(piece->abort_sent, true)) continue;
+        ++counters_.aborts;
+        session_->abort_task(piece->abort);
+    }
+    pump_soon();
+    if (aborting_.empty() || abort_deadline_.armed()) return;
+    if (!ping_.busy) session_->ping(ping_);
+    arrivals_seen_ = session_->arrivals();
+    loop_.arm_after(abort_deadline_, options_.task_management_timeout);
 }
 
 void IscsiIo::abort_ended(Piece& piece) {
@@ -161,15 +172,17 @@ void IscsiIo::end_reset_pieces() {
 
 void IscsiIo::check_aborts(Instant now) {
     Piece* oldest = aborting_.front();
-    const bool late_reset = reset_.busy && reset_since_ + options_.task_management_timeout <= now;
-    const bool late_abort =
-        oldest != nullptr && oldest->since + options_.task_management_timeout <= now;
-    if (late_reset || late_abort)
+    if (session_ == nullptr || (oldest == nullptr && !reset_.busy)) return;
+    const bool alive = std::exchange(arrivals_seen_, session_->arrivals()) != arrivals_seen_;
+    const Instant since = reset_.busy ? reset_since_ : oldest->since;
+    const Duration patience = alive ? options_.abort_patience : options_.task_management_timeout;
+    if (since + patience <= now)
         return owner_.drop_session(fmt::format("no answer to {} within {}",
-                                               late_reset ? "LOGICAL UNIT RESET" : "ABORT TASK",
-                                               format_duration(options_.task_management_timeout)));
-    if (oldest != nullptr)
-        loop_.arm(abort_deadline_, oldest->since + options_.task_management_timeout);
+                                               reset_.busy ? "LOGICAL UNIT RESET" : "ABORT TASK",
+                                               format_duration(patience)));
+    if (!ping_.busy) session_->ping(ping_);
+    loop_.arm(abort_deadline_, now + options_.task_management_timeout);
+    pump_soon();
 }
 
 }  // namespace braidway::path

@@ -164,6 +164,11 @@ bool IscsiSession::drained() const {
            (iscsi_out_queue_length(context_) == 0 && (iscsi_which_events(context_) & POLLOUT) == 0);
 }
 
+size_t IscsiSession::held_back() const {
+    if (!usable() || (iscsi_which_events(context_) & POLLOUT) != 0) return 0;
+    return static_cast<size_t>(iscsi_out_queue_length(context_));
+}
+
 void IscsiSession::forget(IscsiCommand& command, IscsiManagement& for_abort) {
     CHECK(holds(command) && drained(), "only what was sent as a whole can be forgotten");
     for_abort.task_tag = command.task->itt;

@@ -139,6 +139,9 @@ class IscsiSession {
     void push();
     /// All that was handed over has been sent.
     bool drained() const;
+    /// How many messages wait because the target takes no more commands now (its window); 0 when
+    /// none does, or when they wait for the socket.
+    size_t held_back() const;
     /// The session has the command.
     static bool holds(const IscsiCommand& command) { return command.task != nullptr; }
 
