@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <iscsi/iscsi.h>
 #include <iscsi/scsi-lowlevel.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -30,6 +32,10 @@ IscsiSession& session_of(void* self) {
 /// Units beyond 255 are addressed in the flat way.
 int lun_field(uint16_t lun) {
     return lun < 0x100 ? lun : 0x4000 | lun;
+}
+
+void set_cork(int fd, int on) {
+    setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on);
 }
 
 /// The number that libiscsi puts behind a refused login, as RFC 7143 11.13.5 has them; 0 = none.
@@ -145,8 +151,10 @@ void IscsiSession::execute(IscsiCommand& command) {
         // Which units there are is asked of unit 0: the one we want may be missing.
         const bool about_all = command.cdb.opcode() == wire::scsi::op_report_luns;
         if (iscsi_scsi_command_async(context_, about_all ? 0 : lun_field(login_.lun), command.task,
-                                     command_ended, nullptr, &command) == 0)
+                                     command_ended, nullptr, &command) == 0) {
+            ++handed_over_;
             return;
+        }
         scsi_free_scsi_task(std::exchange(command.task, nullptr));
     }
     command.transport = wire::ScsiTransport::no_resources;
@@ -156,7 +164,12 @@ void IscsiSession::execute(IscsiCommand& command) {
 
 void IscsiSession::push() {
     if (!usable()) return;
+    // The library makes one call per message, and each would be a packet of its own.
+    const bool many = std::exchange(handed_over_, 0) > 1;
+    const int fd = file_.fd;
+    if (many) set_cork(fd, 1);
     service(POLLOUT);
+    if (many && !closed_) set_cork(fd, 0);
 }
 
 bool IscsiSession::drained() const {

@@ -208,6 +208,7 @@ class IscsiSession {
     bool cancelled_ = false;  ///< The library has given the connection up.
     bool closed_ = false;
     bool lost_ = false;
+    uint32_t handed_over_ = 0;  ///< Since the last push().
     uint64_t arrivals_ = 0;
 };
 
