@@ -23,13 +23,16 @@ class IscsiTest : public LaneTest, protected FabricListener {
     void SetUp() override {
         const std::string missing = Tgtd::missing();
         if (!missing.empty()) GTEST_SKIP() << missing;
-        target_ = std::make_unique<Tgtd>(2);
+        target_ = std::make_unique<Tgtd>(2, BRAIDWAY_SLOW_DISK);
         disk_ = target_->disk("disk", disk_bytes);
         target_->add_target(1, target_name);
         target_->add_unit(1, 1, disk_);
     }
     void TearDown() override {
-        if (target_) target_->resume();
+        if (target_) {
+            target_->resume();
+            target_->hold_disks(false);
+        }
         while (!devices_.empty()) drop(*devices_.back());
     }
 

@@ -2,6 +2,8 @@
 // Targets that die, fall silent, come back or lie: what becomes of requests, memory and doubts.
 #include <gmock/gmock.h>
 
+#include <random>
+
 #include "path/iscsi_fixture.h"
 
 namespace braidway::path {
@@ -149,6 +151,26 @@ TEST_F(IscsiRecoveryTest, AConfirmedAbortSettlesTheDoubts) {
     EXPECT_EQ(stored(0, 300u << 10), std::string(300u << 10, 'w'));
 }
 
+TEST_F(IscsiRecoveryTest, AWriteThatTheDiskStillHasIsNotOvertaken) {
+    IscsiDevice& device = connected(impatient());
+    target_->hold_disks(true);
+    Client older(IoOp::write, 0, 4096, 'o');
+    older.submit(device);
+    turn_until([&] { return older.ended > 0; });
+    EXPECT_EQ(older.status, IoStatus::timeout);
+    EXPECT_TRUE(older.request.outcome_unknown);
+    turn_for(700ms);
+    EXPECT_THAT(settled_, IsEmpty()) << "the target says nothing while its disk has the write";
+    EXPECT_THAT(losses_, IsEmpty()) << "but it lives";
+    target_->hold_disks(false);
+    turn_until([&] { return !settled_.empty(); });
+    EXPECT_THAT(settled_, ElementsAre(false));
+    Client newer(IoOp::write, 0, 4096, 'n');
+    EXPECT_EQ(run(device, newer), IoStatus::ok);
+    turn_for(20ms);
+    EXPECT_EQ(stored(0, 4096), std::string(4096, 'n'));
+}
+
 TEST_F(IscsiRecoveryTest, ATargetThatDoesNotAnswerAnAbortLosesItsSession) {
     IscsiOptions hasty = impatient();
     hasty.resend_quiesce = 600ms;
@@ -294,6 +316,107 @@ TEST_F(IscsiRecoveryTest, CommandsBesideTheDataTimeOutAndAreAborted) {
     device.scsi()->execute(task);
     turn_until([&] { return task.ended == 4; });
     EXPECT_EQ(task.transport, wire::ScsiTransport::no_connection);
+}
+
+/// One place on the disk with one writer, which follows the rules of a map: what failed is written
+/// again, what is in doubt only after the doubt is over.
+struct Writer {
+    Client client{IoOp::write};
+    int version = 0;
+    bool busy = false;
+    bool in_doubt = false;
+};
+
+TEST_F(IscsiRecoveryTest, TheLastWriteWinsThroughKillsSilenceAndSlowDisks) {
+    IscsiOptions hasty = impatient(40ms);
+    hasty.task_management_timeout = 60ms;
+    hasty.connect_timeout = 200ms;
+    IscsiDevice& device = connected(hasty);
+    std::mt19937 random(11);
+    std::vector<std::unique_ptr<Writer>> writers;
+    for (int index = 0; index < 24; ++index) {
+        writers.push_back(std::make_unique<Writer>());
+        Writer& writer = *writers.back();
+        writer.client.on_end = [&writer](const Client& client) {
+            writer.busy = false;
+            writer.in_doubt = client.request.outcome_unknown;
+            if (client.status == IoStatus::ok) ++writer.version;
+        };
+    }
+    bool connecting = false;
+    int rounds = 0;
+    const auto step = [&](bool write) {
+        if (!settled_.empty()) {
+            settled_.clear();
+            for (const auto& writer : writers) writer->in_doubt = false;
+        }
+        if (!device.connected() && !connecting) {
+            connecting = true;
+            device.connect([&](const Result<FabricFinding>& found) {
+                connecting = false;
+                if (found) device.admit();
+            });
+        }
+        for (size_t index = 0; write && index < writers.size(); ++index) {
+            Writer& writer = *writers[index];
+            if (writer.busy || writer.in_doubt || !device.connected()) continue;
+            writer.busy = true;
+            writer.client.prepare(IoOp::write, index * 65536, 65536, 1 + writer.version % 250);
+            writer.client.submit(device);
+        }
+        loop_->turn(monotonic_now() + 1ms);
+    };
+    const auto play = [&](Duration length) {
+        for (const Instant end = monotonic_now() + length; monotonic_now() < end;) step(true);
+    };
+    for (; rounds < 12; ++rounds) {
+        play(20ms);
+        switch (random() % 4) {
+            case 0:
+                target_->pause();
+                play(30ms);
+                target_->resume();
+                break;
+            case 1:
+                target_->pause();
+                play(150ms);
+                target_->resume();
+                break;
+            case 2:
+                target_->hold_disks(true);
+                play(90ms);
+                target_->hold_disks(false);
+                break;
+            default:
+                target_->end();
+                play(20ms);
+                target_->restart();
+                break;
+        }
+    }
+    const auto all_written = [&] {
+        return std::ranges::all_of(
+            writers, [](const auto& writer) { return !writer->busy && !writer->in_doubt; });
+    };
+    const Instant give_up = monotonic_now() + 20s;
+    // Once more, so that every place holds what was written last.
+    while ((!all_written() || !device.connected()) && monotonic_now() < give_up) step(false);
+    std::vector<int> versions;
+    for (const auto& writer : writers) versions.push_back(writer->version);
+    const auto written = [&] {
+        for (size_t index = 0; index < writers.size(); ++index)
+            if (writers[index]->version == versions[index]) return false;
+        return true;
+    };
+    while (!written() && monotonic_now() < give_up) step(true);
+    while (!all_written() && monotonic_now() < give_up) step(false);
+    turn_for(50ms);
+    ASSERT_TRUE(all_written());
+    for (size_t index = 0; index < writers.size(); ++index) {
+        const auto value = static_cast<char>(1 + (writers[index]->version - 1) % 250);
+        EXPECT_EQ(stored(index * 65536, 65536), std::string(65536, value)) << index;
+    }
+    EXPECT_GT(device.counters().doubts, 0u);
 }
 
 }  // namespace

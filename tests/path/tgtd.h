@@ -81,6 +81,15 @@ class Tgtd {
         admin(arguments);
     }
 
+    /// Holds the writes of its disks, or lets them go; needs slow_disk as `preload`.
+    void hold_disks(bool held) {
+        const std::string name = folder_ + "/hold";
+        if (held)
+            close(open(name.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+        else
+            unlink(name.c_str());
+    }
+
     void pause() { kill(pid_, SIGSTOP); }
     void resume() { kill(pid_, SIGCONT); }
     /// Ends it at once, as a crash does.
