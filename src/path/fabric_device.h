@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "block/block_device.h"
 #include "path/scsi_channel.h"
+#include "path/writes_in_doubt.h"
 
 namespace braidway::path {
 
@@ -20,6 +21,8 @@ struct FabricFinding {
     std::string identity;
     /// For people: "nbd 127.0.0.1:10809 export 'a', 4 connections", remarks.
     std::string description;
+    /// A flush on one path to this volume covers the writes on all.
+    bool shared_cache = false;
 };
 
 /// Told what happens to a fabric device unasked. The path's unit implements it.
@@ -54,6 +57,8 @@ class FabricDevice : public block::BlockDevice {
     virtual void disconnect() = 0;
     virtual bool quiet() const = 0;
     virtual bool connected() const = 0;
+    /// The writes whose answers were lost, counted.
+    virtual DoubtCounters doubts() const { return {}; }
     /// For SCSI commands beside the data; null where the device is no SCSI device.
     virtual ScsiChannel* scsi() { return nullptr; }
     void set_listener(FabricListener* listener) { listener_ = listener; }

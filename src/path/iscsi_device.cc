@@ -126,10 +126,7 @@ IscsiDevice::~IscsiDevice() {
 }
 
 IscsiCounters IscsiDevice::counters() const {
-    return {.io = io_.counters(),
-            .sessions = sessions_,
-            .doubts = doubts_.added(),
-            .risks = doubts_.risked()};
+    return {.io = io_.counters(), .sessions = sessions_};
 }
 
 bool IscsiDevice::quiet() const {
@@ -223,15 +220,15 @@ void IscsiDevice::probed(Result<ScsiFinding> found) {
     finding_.disk.read_only = finding_.disk.read_only || options_.read_only;
     // The login with our initiator port has ended the session before, where it is the same target
     // port; TEST UNIT READY was answered on the new one.
-    if (portal_ == doubtful_portal_) io_.doubts_are_over();
-    if (!doubts_.any()) sessions_left_doubts_ = false;
+    io_.port_taken_over(portal_);
     state_ = State::connected;
     loop_.disarm(attempt_timer_);
     arrivals_seen_ = session_->arrivals();
     keep_alive_later();
     end_attempt(FabricFinding{.geometry = finding_.disk.geometry(),
                               .identity = finding_.unit.wwid.text,
-                              .description = description()});
+                              .description = description(),
+                              .shared_cache = true});
 }
 
 std::string IscsiDevice::description() const {
@@ -286,7 +283,7 @@ void IscsiDevice::admit() {
     CHECK(state_ == State::connected, "a device that is admitted is connected");
     geometry_ = finding_.disk.geometry();
     admitted_ = true;
-    io_.session_up(*session_, finding_.disk);
+    io_.session_up(*session_, finding_.disk, portal_);
 }
 
 void IscsiDevice::disconnect() {
@@ -304,12 +301,7 @@ void IscsiDevice::bury_session() {
     if (probe_.busy()) probe_.cancel();
     session_->close();
     graves_.push_back(std::move(session_));
-    if (!std::exchange(admitted_, false)) return;
-    // Doubts of several portals cannot be ended by a session at one of them.
-    const bool others = doubts_.any() && doubtful_portal_ != portal_ && sessions_left_doubts_;
-    doubtful_portal_ = others ? std::string() : portal_;
-    sessions_left_doubts_ = true;
-    io_.session_down(IoStatus::transport);
+    if (std::exchange(admitted_, false)) io_.session_down(IoStatus::transport);
 }
 
 void IscsiDevice::reap() {

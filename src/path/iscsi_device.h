@@ -14,7 +14,7 @@
 #include "path/iscsi_uri.h"
 #include "path/resolver.h"
 #include "path/scsi_probe.h"
-#include "path/write_doubts.h"
+#include "path/writes_in_doubt.h"
 
 namespace braidway::path {
 
@@ -53,8 +53,6 @@ void iscsi_port_id(IscsiOptions& options, std::string_view host, std::string_vie
 struct IscsiCounters {
     IscsiIoCounters io{};
     uint64_t sessions = 0;  ///< That were logged in.
-    uint64_t doubts = 0;    ///< Changes that ended with an unknown outcome.
-    uint64_t risks = 0;     ///< Of these, ended by resend_quiesce alone.
 };
 
 /// A logical unit behind one portal, by libiscsi.
@@ -77,6 +75,7 @@ class IscsiDevice final : public FabricDevice, private IscsiSessionOwner, privat
     bool quiet() const override;
     bool connected() const override { return state_ == State::connected; }
     ScsiChannel* scsi() override { return &channel_; }
+    DoubtCounters doubts() const override { return doubts_.counters(); }
 
     const block::Geometry& geometry() const override { return geometry_; }
     /// Of the last connect(): names and raw pages, for hardware handlers.
@@ -126,15 +125,13 @@ class IscsiDevice final : public FabricDevice, private IscsiSessionOwner, privat
     Resolver resolver_;
     std::vector<std::string> portals_;  ///< Still to be tried; the next at the end.
     std::string portal_;                ///< Of the session.
-    std::string doubtful_portal_;       ///< Where changes may be left behind; empty = at several.
-    bool sessions_left_doubts_ = false;
     unsigned redirects_ = 0;
     std::unique_ptr<IscsiSession> session_;
     /// Closed; the loop still has something of them.
     std::vector<std::unique_ptr<IscsiSession>> graves_;
     IscsiChannel channel_;
     ScsiProbe probe_;
-    WriteDoubts doubts_;
+    WritesInDoubt doubts_;
     IscsiIo io_;
     loop::Timer attempt_timer_;
     loop::Timer keepalive_timer_;

@@ -53,7 +53,7 @@ void cut_out(std::span<const iovec> data, uint64_t skip, uint64_t length, std::v
 
 }  // namespace
 
-IscsiIo::IscsiIo(loop::Loop& loop, Options options, WriteDoubts& doubts, IscsiIoOwner& owner)
+IscsiIo::IscsiIo(loop::Loop& loop, Options options, WritesInDoubt& doubts, IscsiIoOwner& owner)
     : loop_(loop),
       options_(options),
       doubts_(doubts),
@@ -109,9 +109,10 @@ void IscsiIo::begin(block::Request& request) {
     pump_soon();
 }
 
-void IscsiIo::session_up(IscsiSession& session, const ScsiDisk& disk) {
+void IscsiIo::session_up(IscsiSession& session, const ScsiDisk& disk, const std::string& portal) {
     CHECK(jobs_.empty() && pieces_.empty(), "I/O of the session before has ended");
     session_ = &session;
+    portal_ = portal;
     disk_ = disk;
     full_ = false;
     window_ = options_.commands_max;
@@ -290,7 +291,7 @@ void IscsiIo::piece_ended(Piece& piece) {
                                                           try_again(piece, outcome.retry));
         if (again) return;
         const bool unknown = piece.change && outcome.fate == ScsiFate::unknown;
-        lost_doubts_ = lost_doubts_ || unknown;
+        if (unknown) lost_.push_back({doubts_.add(1), portal_});
         fail_job(job, piece.begin_bytes, outcome.status, unknown);
     }
     release(piece);
@@ -372,7 +373,6 @@ void IscsiIo::finish(Job& job) {
     request.outcome_unknown = job.unknown;
     if (status == IoStatus::timeout) request.error_text = "no answer in time";
     if (status == IoStatus::transport) request.error_text = "the connection was lost";
-    if (job.unknown) doubts_.add();
     jobs_.remove(job);
     job_slots_.give_back(&job);
     if (jobs_.empty()) loop_.disarm(deadline_);

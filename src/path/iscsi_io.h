@@ -13,7 +13,7 @@
 #include "block/block_device.h"
 #include "path/iscsi_session.h"
 #include "path/scsi_disk.h"
-#include "path/write_doubts.h"
+#include "path/writes_in_doubt.h"
 
 namespace braidway::path {
 
@@ -44,8 +44,8 @@ class IscsiIoOwner {
 /// silent for task_management_timeout loses its session: it would not answer a reset either, and
 /// the next session with the same initiator port ends what this one had under way. One that shows
 /// signs of life meanwhile is waiting for its disk, and is waited for, until abort_patience is
-/// over. A change ends with outcome_unknown when a command of it was sent and not answered. Doubts
-/// end when the target has confirmed every abort, or by the owner's word (WriteDoubts::clear()).
+/// over. A change ends with outcome_unknown when a command of it was sent and not answered. The doubt
+/// ends when the target has confirmed its abort, or by port_taken_over().
 ///
 /// Shapes:  requests_max requests, commands_max commands; more requests wait for a command.
 /// Errors:  as wire::classify; `offline` without a session; `resource` beyond requests_max.
@@ -70,19 +70,20 @@ class IscsiIo {
     /// A target that takes fewer commands at a time is not believed.
     static constexpr uint32_t window_min = 4;
 
-    IscsiIo(loop::Loop& loop, Options options, WriteDoubts& doubts, IscsiIoOwner& owner);
+    IscsiIo(loop::Loop& loop, Options options, WritesInDoubt& doubts, IscsiIoOwner& owner);
     ~IscsiIo();
     IscsiIo(const IscsiIo&) = delete;
     IscsiIo& operator=(const IscsiIo&) = delete;
 
     /// As BlockDevice::submit().
     void begin(block::Request& request);
-    /// I/O may go on `session`.
-    void session_up(IscsiSession& session, const ScsiDisk& disk);
+    /// I/O may go on `session`, which is at `portal`.
+    void session_up(IscsiSession& session, const ScsiDisk& disk, const std::string& portal);
     /// There is none any more, or it is closed; requests end with `status`.
     void session_down(IoStatus status);
-    /// No change of an earlier session can happen any more.
-    void doubts_are_over();
+    /// A new session has our initiator port at `portal`: no change of an earlier session there can
+    /// happen any more.
+    void port_taken_over(const std::string& portal);
     /// What waited in the library is sent.
     void session_drained();
     void set_sense_reader(SenseReader reader) { read_sense_ = std::move(reader); }
@@ -119,9 +120,15 @@ class IscsiIo {
         bool asleep = false;
         bool refused = false;  ///< The target does not abort it.
         bool abort_sent = false;
-        Instant since;  ///< Of the abort.
+        WritesInDoubt::Group doubt = 0;  ///< Of a change that was given up.
+        Instant since;                   ///< Of the abort.
     };
     using JobList = IntrusiveList<Job>;
+    /// A change that went with its session.
+    struct LostChange {
+        WritesInDoubt::Group doubt = 0;
+        std::string portal;
+    };
 
     void pump();
     void pump_soon();
@@ -147,14 +154,13 @@ class IscsiIo {
     void reset_lun();
     void reset_ended();
     void check_aborts(Instant now);
-    void confirm_doubts();
     bool waits_for_socket(const Job& job);
     void end_reset_pieces();
     void release_aborted(Piece& piece, bool confirmed);
 
     loop::Loop& loop_;
     Options options_;
-    WriteDoubts& doubts_;
+    WritesInDoubt& doubts_;
     IscsiIoOwner& owner_;
     IscsiSession* session_ = nullptr;
     ScsiDisk disk_;
@@ -178,8 +184,8 @@ class IscsiIo {
     std::optional<Instant> late_since_;  ///< A late command waits for the socket.
     bool full_ = false;                  ///< Nothing more goes to the library now.
     uint32_t window_ = 0;                ///< Commands that the target takes at a time.
-    uint32_t unconfirmed_ = 0;           ///< Changes whose abort is not confirmed.
-    bool lost_doubts_ = false;           ///< Changes were lost with a session.
+    std::string portal_;                 ///< Of the session that there is, or was last.
+    std::vector<LostChange> lost_;
 };
 
 }  // namespace braidway::path

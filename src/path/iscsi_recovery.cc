@@ -68,7 +68,7 @@ void IscsiIo::give_up(Job& job) {
             --job.in_flight;
             one.job = nullptr;
             unknown = unknown || one.change;
-            if (one.change) ++unconfirmed_;
+            if (one.change) one.doubt = doubts_.add(1);
             one.since = loop_.now();
             aborting_.push_back(one);
         }
@@ -112,24 +112,23 @@ void IscsiIo::abort_ended(Piece& piece) {
 /// The end of a command that was given up: it is over (`confirmed`), or lost with its session.
 void IscsiIo::release_aborted(Piece& piece, bool confirmed) {
     aborting_.remove(piece);
-    if (piece.change) {
-        --unconfirmed_;
-        lost_doubts_ = lost_doubts_ || !confirmed;
-    }
+    const bool in_doubt = piece.change;
+    const WritesInDoubt::Group doubt = piece.doubt;
     piece_slots_.give_back(&piece);
+    if (in_doubt && !confirmed) lost_.push_back({doubt, portal_});
     if (aborting_.empty() && !reset_.busy) loop_.disarm(abort_deadline_);
-    if (confirmed) confirm_doubts();
     if (session_ != nullptr) pump_soon();
+    if (in_doubt && confirmed) doubts_.settle(doubt);
 }
 
-void IscsiIo::confirm_doubts() {
-    lost_doubts_ = lost_doubts_ && doubts_.any();
-    if (unconfirmed_ == 0 && !lost_doubts_) doubts_.clear();
-}
-
-void IscsiIo::doubts_are_over() {
-    lost_doubts_ = false;
-    confirm_doubts();
+void IscsiIo::port_taken_over(const std::string& portal) {
+    std::vector<LostChange> over;
+    std::erase_if(lost_, [&](const LostChange& one) {
+        if (one.portal == portal) over.push_back(one);
+        return one.portal == portal;
+    });
+    for (const LostChange& one : over) doubts_.settle(one.doubt);
+    if (!doubts_.any()) lost_.clear();
 }
 
 void IscsiIo::reset_lun() {

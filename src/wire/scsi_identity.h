@@ -56,10 +56,11 @@ size_t vpd_bytes_wanted(std::span<const std::byte> page);
 /// The unit's name from page 0x83.
 ///
 /// Only designators of the logical unit count. The order is NAA 6, NAA 5, NAA 2, EUI-64, SCSI name,
-/// T10 vendor, NAA 3 (locally assigned); of equals the first. A designator with a size that its
-/// type cannot have is passed over. Digits are in lower case; the prefix of a SCSI name ("naa.",
-/// "eui.", "iqn.") gives way to the leading digit; runs of blanks in a vendor's name become one
-/// underscore, those at its end nothing; bytes that are no printable ASCII are written \xNN.
+/// T10 vendor, NAA 3 (locally assigned; scsi_id has it before EUI-64); of equals the first. A
+/// designator with a size that its type cannot have is passed over. Digits are in lower case; the
+/// prefix of a SCSI name ("naa.", "eui.", "iqn.") gives way to the leading digit; runs of blanks in
+/// a vendor's name become one underscore, those at its end nothing; bytes that are no printable
+/// ASCII are written \xNN.
 ///
 /// Two differences, both so that no two units get one name: a T10 name without anything behind the
 /// vendor is passed over, and names are never cut (multipath-tools: 127 characters).

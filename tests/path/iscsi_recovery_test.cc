@@ -71,8 +71,8 @@ TEST_F(IscsiRecoveryTest, ANewSessionWithTheSamePortSettlesTheDoubts) {
     EXPECT_THAT(settled_, ElementsAre(false));
     device.admit();
     EXPECT_EQ(run(device, write), IoStatus::ok);
-    EXPECT_EQ(device.counters().doubts, 1u);
-    EXPECT_EQ(device.counters().risks, 0u);
+    EXPECT_EQ(device.doubts().writes, 1u);
+    EXPECT_EQ(device.doubts().at_risk, 0u);
     EXPECT_EQ(device.counters().sessions, 2u);
 }
 
@@ -183,7 +183,7 @@ TEST_F(IscsiRecoveryTest, ATargetThatDoesNotAnswerAnAbortLosesItsSession) {
     EXPECT_THAT(connect(device).error().message, HasSubstr("no answer from 127.0.0.1"));
     turn_until([&] { return !settled_.empty(); });
     EXPECT_THAT(settled_, ElementsAre(true)) << "only the time says so";
-    EXPECT_EQ(device.counters().risks, 1u);
+    EXPECT_EQ(device.doubts().at_risk, 1u);
     target_->resume();
     ASSERT_TRUE(connect(device));
     EXPECT_THAT(settled_, ElementsAre(true)) << "once";
@@ -424,7 +424,7 @@ TEST_F(IscsiWritersTest, TheLastWriteWinsThroughKillsSilenceAndSlowDisks) {
         }
         compare(device);
     }
-    EXPECT_GT(device.counters().doubts, 0u);
+    EXPECT_GT(device.doubts().writes, 0u);
 }
 
 }  // namespace
