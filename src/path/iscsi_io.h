@@ -44,8 +44,8 @@ class IscsiIoOwner {
 /// silent for task_management_timeout loses its session: it would not answer a reset either, and
 /// the next session with the same initiator port ends what this one had under way. One that shows
 /// signs of life meanwhile is waiting for its disk, and is waited for, until abort_patience is
-/// over. A change ends with outcome_unknown when a command of it was sent and not answered. The doubt
-/// ends when the target has confirmed its abort, or by port_taken_over().
+/// over. A change ends with outcome_unknown when a command of it was sent and not answered. The
+/// doubt ends when the target has confirmed its abort, or by port_taken_over().
 ///
 /// Shapes:  requests_max requests, commands_max commands; more requests wait for a command.
 /// Errors:  as wire::classify; `offline` without a session; `resource` beyond requests_max.

@@ -38,42 +38,6 @@ void set_cork(int fd, int on) {
     setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on);
 }
 
-/// The number that libiscsi puts behind a refused login, as RFC 7143 11.13.5 has them; 0 = none.
-int login_status(const std::string& text) {
-    const size_t open = text.rfind('(');
-    if (text.find("Failed to log in") == std::string::npos || open == std::string::npos) return 0;
-    return std::atoi(text.c_str() + open + 1);
-}
-
-/// A refused login in words that say what to do.
-std::string login_problem(const IscsiLogin& login, const std::string& text) {
-    switch (login_status(text)) {
-        case 0x0201:
-            return login.user.empty()
-                       ? "the target wants CHAP; name a user and chap_secret_file"
-                       : fmt::format("the target refuses user '{}' or its CHAP secret; check both",
-                                     login.user);
-        case 0x0202:
-            return fmt::format("the target does not admit the initiator '{}'; add it there",
-                               login.initiator);
-        case 0x0203:
-        case 0x0204:
-            return fmt::format("this portal has no target '{}'; check the name", login.target);
-        case 0x0301:
-        case 0x0302:
-            return "the target has no resources now; " + text;
-        default:
-            break;
-    }
-    const bool about_the_target = text.find("CHAP_R") != std::string::npos ||
-                                  text.find("CHAP_N") != std::string::npos ||
-                                  text.find("CHAP target") != std::string::npos;
-    if (about_the_target)
-        return "the target did not prove itself (mutual CHAP); check target_user and "
-               "chap_mutual_secret_file";
-    return "the login failed: " + text;
-}
-
 }  // namespace
 
 IscsiSession::IscsiSession(loop::Loop& loop, IscsiLogin login, IscsiSessionOwner& owner)
@@ -105,20 +69,7 @@ Result<void> IscsiSession::open() {
     context_ = iscsi_create_context(login_.initiator.c_str());
     if (context_ == nullptr) return fail("out of memory for an iSCSI session", ENOMEM);
     iscsi_set_noautoreconnect(context_, 1);
-    const auto digest =
-        login_.header_digest ? ISCSI_HEADER_DIGEST_CRC32C : ISCSI_HEADER_DIGEST_NONE;
-    const bool set = iscsi_set_targetname(context_, login_.target.c_str()) == 0 &&
-                     iscsi_set_session_type(context_, ISCSI_SESSION_NORMAL) == 0 &&
-                     iscsi_set_header_digest(context_, digest) == 0 &&
-                     iscsi_set_isid_random(context_, login_.isid, login_.isid_qualifier) == 0;
-    if (!set) return give_up(library_error());
-    if (!login_.user.empty() &&
-        iscsi_set_initiator_username_pwd(context_, login_.user.c_str(), login_.secret.c_str()) != 0)
-        return give_up(library_error());
-    if (!login_.target_user.empty() &&
-        iscsi_set_target_username_pwd(context_, login_.target_user.c_str(),
-                                      login_.target_secret.c_str()) != 0)
-        return give_up(library_error());
+    if (!prepare_login(context_, login_)) return give_up(library_error());
     if (iscsi_connect_async(context_, login_.portal.c_str(), connected, this) != 0)
         return give_up(fmt::format("cannot connect to {}: {}", login_.portal, library_error()));
     const int fd = iscsi_get_fd(context_);
@@ -302,7 +253,7 @@ void IscsiSession::lost(std::string text) {
     } else if (connected_) {
         reason.message = text.find("Can not reconnect") != std::string::npos
                              ? "the target closed the connection during the login"
-                             : login_problem(login_, text);
+                             : iscsi_login_problem(login_, text);
         reason.code = EACCES;
     } else {
         reason.message = fmt::format("cannot connect to {}: {}", login_.portal, text);

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/intrusive_list.h"
 #include "loop/loop.h"
+#include "path/iscsi_login.h"
 #include "wire/scsi_answer.h"
 #include "wire/scsi_cdb.h"
 
@@ -22,23 +23,6 @@ struct scsi_task;
 namespace braidway::path {
 
 class IscsiSession;
-
-/// To whom to log in, and as whom.
-struct IscsiLogin {
-    std::string portal;  ///< Numeric, so that nothing is looked up: "10.0.0.1:3260", "[::1]:3260".
-    std::string target;
-    std::string initiator;  ///< Our name: "iqn....".
-    /// With the initiator's name it makes the initiator port. A session with the same one replaces
-    /// the older, and ends what that had under way; so two paths never share one.
-    uint32_t isid = 0;  ///< 24 bits.
-    uint16_t isid_qualifier = 0;
-    uint16_t lun = 0;
-    bool header_digest = false;  ///< CRC32C or no login.
-    std::string user;            ///< CHAP; empty = none.
-    std::string secret;
-    std::string target_user;  ///< Mutual CHAP; empty = the target need not prove itself.
-    std::string target_secret;
-};
 
 /// One SCSI command of a session. Owned by who executes it, until `done`.
 struct IscsiCommand : ListNode<> {

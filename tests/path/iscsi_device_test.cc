@@ -3,8 +3,7 @@
 
 #include <gmock/gmock.h>
 
-#include <random>
-
+#include "base/random.h"
 #include "path/iscsi_fixture.h"
 
 namespace braidway::path {
@@ -50,11 +49,11 @@ TEST_F(IscsiDeviceTest, TakesNoDataUntilItIsAdmitted) {
 
 TEST_F(IscsiDeviceTest, WritesAndReadsOfEverySize) {
     IscsiDevice& device = connected(options(uri()));
-    std::mt19937_64 random(7);
+    Random random(7);
     for (const uint64_t length : {512u, 4096u, 65536u, 300u << 10, 1u << 20, 5u << 20}) {
         Client write(IoOp::write, 3 * 4096, length);
         auto* bytes = static_cast<char*>(write.data.iov_base);
-        for (uint64_t at = 0; at < length; ++at) bytes[at] = static_cast<char>(random());
+        for (uint64_t at = 0; at < length; ++at) bytes[at] = static_cast<char>(random.next());
         ASSERT_EQ(run(device, write), IoStatus::ok) << length;
         EXPECT_EQ(stored(3 * 4096, length), std::string(bytes, length)) << length;
         Client read(IoOp::read, 3 * 4096, length, 0);

@@ -110,4 +110,23 @@ class IscsiTest : public LaneTest, protected FabricListener {
     std::vector<bool> settled_;
 };
 
+/// With short times, for targets that misbehave.
+class HastyIscsiTest : public IscsiTest {
+  protected:
+    IscsiOptions impatient(Duration io_timeout = 100ms) const {
+        IscsiOptions hasty = options(uri());
+        hasty.connect_timeout = 500ms;
+        hasty.io_timeout = io_timeout;
+        hasty.task_management_timeout = 300ms;
+        hasty.keepalive = 10s;
+        hasty.resend_quiesce = 20s;
+        return hasty;
+    }
+    /// Waits until `client` has ended and says how long that took.
+    Duration ended_after(Client& client, Instant since) {
+        turn_until([&] { return client.ended > 0; });
+        return monotonic_now() - since;
+    }
+};
+
 }  // namespace braidway::path
