@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <csignal>
 #include <cstdlib>
 #include <memory>
 #include <optional>
@@ -87,6 +88,7 @@ unsigned number(std::string_view text) {
 int main(int count, char** arguments) {
     if (count != 5 || number(arguments[3]) == 0 || number(arguments[4]) == 0)
         return fail_with("expected URI read|write DEPTH SECONDS");
+    std::signal(SIGPIPE, SIG_IGN);
     const auto uri = path::IscsiUri::parse(arguments[1]);
     if (!uri) return fail_with(uri.error().message);
     const IoOp op = std::string_view(arguments[2]) == "write" ? IoOp::write : IoOp::read;

@@ -100,7 +100,10 @@ class IscsiSessionOwner {
 ///   queued leaves these pointing to freed memory: forget() asks for drained();
 /// - a callback may come inside any call: it only takes notes, delivered afterwards;
 /// - time-outs are whole seconds and are not looked at while connecting: none is used;
-/// - the error text of a failed login is overwritten: it is kept when it is new.
+/// - the error text of a failed login is overwritten: it is kept when it is new;
+/// - data are written by writev(2), which raises SIGPIPE on a connection that was reset: the
+/// program
+///   ignores that signal.
 /// Errors:  as Error with one line, in which the caller's URI is missing.
 /// Threads: one lane. libiscsi allocates per command.
 class IscsiSession {

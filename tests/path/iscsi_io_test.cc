@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
+#include <signal.h>
 
 #include "path/iscsi_device.h"
 #include "path/scripted_target.h"
@@ -20,6 +21,7 @@ using Answer = ScriptedTarget::Answer;
 
 class IscsiIoTest : public LaneTest, protected FabricListener {
   protected:
+    void SetUp() override { signal(SIGPIPE, SIG_IGN); }
     IscsiDevice& connected(ScriptedTarget::Script script, Duration io_timeout = 10s) {
         EXPECT_EQ(attempt(std::move(script), io_timeout), "none");
         device_->admit();
