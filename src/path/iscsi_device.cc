@@ -99,7 +99,6 @@ void IscsiDevice::connect(Connected done) {
     connected_ = std::move(done);
     state_ = State::resolving;
     redirects_ = 0;
-    reap();
     loop_.arm_after(attempt_timer_, options_.connect_timeout);
     resolver_.resolve(
         options_.uri.host, options_.uri.port,
@@ -107,6 +106,8 @@ void IscsiDevice::connect(Connected done) {
 }
 
 void IscsiDevice::resolved(Result<std::vector<std::string>> portals) {
+    // Not in connect(), which may be called from the very session that has just ended.
+    reap();
     if (!portals) return fail_attempt(portals.error().message, portals.error().code);
     portals_ = std::move(*portals);
     std::ranges::reverse(portals_);

@@ -11,7 +11,6 @@ namespace {
 
 using wire::ScsiFate;
 using wire::ScsiRetry;
-using wire::ScsiTransport;
 
 /// Handed to the library before the socket is asked whether it takes it.
 constexpr uint64_t push_bytes = 256u << 10;

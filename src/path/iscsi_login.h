@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+// NOLINTNEXTLINE(readability-identifier-naming): the library's name.
 struct iscsi_context;
 
 namespace braidway::path {

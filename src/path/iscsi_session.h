@@ -17,7 +17,9 @@
 #include "wire/scsi_answer.h"
 #include "wire/scsi_cdb.h"
 
+// NOLINTNEXTLINE(readability-identifier-naming): the library's name.
 struct iscsi_context;
+// NOLINTNEXTLINE(readability-identifier-naming): the library's name.
 struct scsi_task;
 
 namespace braidway::path {
@@ -194,7 +196,6 @@ class IscsiSession {
     bool forgetting_ = false;
     bool cancelled_ = false;  ///< The library has given the connection up.
     bool closed_ = false;
-    bool lost_ = false;
     uint32_t handed_over_ = 0;  ///< Since the last push().
     uint64_t arrivals_ = 0;
 };

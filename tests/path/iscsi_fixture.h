@@ -3,6 +3,7 @@
 #pragma once
 
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -101,13 +102,17 @@ class IscsiTest : public LaneTest, protected FabricListener {
         return text;
     }
 
-    void connection_lost(const std::string& reason) override { losses_.push_back(reason); }
+    void connection_lost(const std::string& reason) override {
+        losses_.push_back(reason);
+        if (on_loss_) on_loss_();
+    }
     void writes_settled(bool at_risk) override { settled_.push_back(at_risk); }
 
     std::unique_ptr<Tgtd> target_;
     std::string disk_;
     std::vector<std::unique_ptr<IscsiDevice>> devices_;
     std::vector<std::string> losses_;
+    std::function<void()> on_loss_;
     std::vector<bool> settled_;
 };
 

@@ -156,7 +156,7 @@ TEST_F(IscsiIoTest, FuaWithoutItsBitIsAFlushAfterwards) {
     EXPECT_EQ(seen.at(seen.size() - 2), op_write_10);
 }
 
-TEST_F(IscsiIoTest, ASmallWindowIsLearnt) {
+TEST_F(IscsiIoTest, ASmallWindowCostsNoRequest) {
     IscsiDevice& device = connected({.window = 8});
     std::vector<std::unique_ptr<Client>> clients;
     int ended = 0;

@@ -195,5 +195,19 @@ TEST_F(IscsiRecoveryTest, AnotherUnitBehindTheSameNumberHasAnotherName) {
     EXPECT_NE(found->identity, before);
 }
 
+TEST_F(IscsiRecoveryTest, IsConnectedAnewFromWithinTheNewsOfItsLoss) {
+    IscsiDevice& device = connected(impatient());
+    std::optional<Result<FabricFinding>> again;
+    on_loss_ = [&] {
+        device.connect([&](Result<FabricFinding> found) { again = std::move(found); });
+    };
+    target_->end();
+    turn_until([&] { return again.has_value(); });
+    EXPECT_FALSE(*again);
+    on_loss_ = nullptr;
+    target_->restart();
+    EXPECT_TRUE(connect(device));
+}
+
 }  // namespace
 }  // namespace braidway::path

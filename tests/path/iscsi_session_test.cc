@@ -89,5 +89,20 @@ TEST_F(IscsiSessionTest, DisconnectEndsEverythingAndCanBeConnectedAnew) {
     EXPECT_EQ(result->error().code, ECANCELED);
 }
 
+TEST_F(IscsiSessionTest, RunsOnEpollToo) {
+    loop_ = *loop::Loop::create(loop::Backend::epoll);
+    IscsiDevice& device = connected(impatient(10s));
+    Client write(IoOp::write, 0, 3u << 20, 'e');
+    ASSERT_EQ(run(device, write), IoStatus::ok);
+    Client read(IoOp::read, 0, 3u << 20, 0);
+    ASSERT_EQ(run(device, read), IoStatus::ok);
+    EXPECT_TRUE(read.all('e'));
+    target_->end();
+    turn_until([&] { return !losses_.empty(); });
+    target_->restart();
+    EXPECT_TRUE(connect(device));
+    drop(device);
+}
+
 }  // namespace
 }  // namespace braidway::path
