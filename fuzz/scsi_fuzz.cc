@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "wire/scsi_answer.h"
+#include "wire/scsi_block_commands.h"
 #include "wire/scsi_cdb.h"
 #include "wire/scsi_identity.h"
 #include "wire/scsi_inquiry.h"
@@ -44,6 +45,8 @@ void check_answer(Bytes bytes, uint8_t status) {
 void check_inquiry(Bytes bytes) {
     (void)parse_inquiry(bytes);
     (void)parse_serial_number(bytes);
+    if (const auto luns = parse_luns(bytes))
+        CHECK(luns->size() * 8 <= bytes.size(), "no more units than there are bytes for");
     const auto designators = parse_designators(bytes);
     if (!designators) return;
     CHECK(parse_identity(designator_data(*designators)) == parse_identity(bytes),

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "path/iscsi_device.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "base/units.h"
+
+namespace braidway::path {
+namespace {
+
+constexpr unsigned redirects_max = 3;
+
+/// A portal as a target writes it, without its group tag, and taken apart; nothing when it is none.
+struct Portal {
+    std::string host;
+    uint16_t port = IscsiUri::port_default;
+};
+std::optional<Portal> portal_of(std::string_view text) {
+    const auto uri =
+        IscsiUri::parse(fmt::format("iscsi://{}/iqn.x/0", text.substr(0, text.find(','))));
+    if (!uri) return std::nullopt;
+    return Portal{uri->host, uri->port};
+}
+
+IscsiLogin login_of(const IscsiOptions& options, const std::string& portal) {
+    const IscsiUri& uri = options.uri;
+    return {.portal = portal,
+            .target = uri.target,
+            .initiator = options.initiator,
+            .isid = options.isid,
+            .isid_qualifier = options.isid_qualifier,
+            .lun = uri.lun,
+            .header_digest = uri.header_digest.value_or(false),
+            .user = uri.user,
+            .secret = options.secret.empty() ? uri.secret : options.secret,
+            .target_user = uri.target_user,
+            .target_secret = options.target_secret};
+}
+
+}  // namespace
+
+IscsiDevice::IscsiDevice(loop::Loop& loop, IscsiOptions options)
+    : loop_(loop),
+      options_(std::move(options)),
+      resolver_(loop),
+      channel_(loop),
+      probe_(channel_),
+      doubts_(loop, options_.resend_quiesce,
+              [this](bool at_risk) {
+                  if (listener_ != nullptr) listener_->writes_settled(at_risk);
+              }),
+      io_(loop,
+          {.io_timeout = options_.io_timeout,
+           .task_management_timeout = options_.task_management_timeout,
+           .abort_patience = std::max(options_.resend_quiesce, options_.task_management_timeout),
+           .requests_max = options_.requests_max,
+           .commands_max = options_.commands_max},
+          doubts_, *this) {
+    for (void** owner :
+         {&attempt_timer_.owner, &keepalive_timer_.owner, &failed_.owner, &ping_.owner})
+        *owner = this;
+    attempt_timer_.fire = [](loop::Timer& timer, Instant) {
+        static_cast<IscsiDevice*>(timer.owner)->attempt_late();
+    };
+    keepalive_timer_.fire = [](loop::Timer& timer, Instant) {
+        static_cast<IscsiDevice*>(timer.owner)->keep_alive();
+    };
+    failed_.done = [](loop::Operation& operation, int32_t) {
+        IscsiDevice& self = *static_cast<IscsiDevice*>(operation.owner);
+        self.end_attempt(std::unexpected(self.failure_));
+    };
+    ping_.done = [](IscsiManagement&) {};
+}
+
+IscsiDevice::~IscsiDevice() {
+    CHECK(quiet(), "an iSCSI device is disconnected, and quiet, before it goes");
+    loop_.disarm(attempt_timer_);
+    loop_.disarm(keepalive_timer_);
+}
+
+IscsiCounters IscsiDevice::counters() const {
+    return {.io = io_.counters(), .sessions = sessions_};
+}
+
+bool IscsiDevice::quiet() const {
+    const bool buried = std::ranges::all_of(graves_, [](const auto& one) { return one->quiet(); });
+    return session_ == nullptr && buried && !connected_ && failed_.idle() && resolver_.quiet() &&
+           !probe_.busy() && channel_.quiet() && io_.quiet() && !ping_.busy;
+}
+
+// --- connecting ----------------------------------------------------------------------------------
+
+void IscsiDevice::connect(Connected done) {
+    CHECK(state_ == State::down && !connected_, "one attempt at a time, when there is no session");
+    connected_ = std::move(done);
+    state_ = State::resolving;
+    redirects_ = 0;
+    loop_.arm_after(attempt_timer_, options_.connect_timeout);
+    resolver_.resolve(
+        options_.uri.host, options_.uri.port,
+        [this](Result<std::vector<std::string>> portals) { resolved(std::move(portals)); });
+}
+
+void IscsiDevice::resolved(Result<std::vector<std::string>> portals) {
+    // Not in connect(), which may be called from the very session that has just ended.
+    reap();
+    if (!portals) return fail_attempt(portals.error().message, portals.error().code);
+    portals_ = std::move(*portals);
+    std::ranges::reverse(portals_);
+    try_next_portal();
+}
+
+void IscsiDevice::try_next_portal() {
+    state_ = State::logging_in;
+    const std::string portal = std::move(portals_.back());
+    portals_.pop_back();
+    open_session(portal);
+}
+
+void IscsiDevice::open_session(const std::string& portal) {
+    portal_ = portal;
+    IscsiSessionOwner& self = *this;
+    session_ = std::make_unique<IscsiSession>(loop_, login_of(options_, portal), self);
+    const Result<void> opened = session_->open();
+    if (opened) return;
+    bury_session();
+    if (!portals_.empty()) return try_next_portal();
+    fail_attempt(opened.error().message, opened.error().code);
+}
+
+void IscsiDevice::session_ready() {
+    ++sessions_;
+    state_ = State::probing;
+    channel_.set_session(session_.get());
+    if (probe_.busy()) return fail_attempt("the last attempt has not ended yet", EBUSY);
+    probe_.start(options_.connect_timeout,
+                 [this](Result<ScsiFinding> found) { probed(std::move(found)); });
+}
+
+void IscsiDevice::session_redirected(const std::string& text) {
+    bury_session();
+    const auto portal = portal_of(text);
+    if (!portal || ++redirects_ > redirects_max)
+        return fail_attempt(fmt::format("the portal sends us on to '{}', once too often or to "
+                                        "nowhere; name the right portal",
+                                        text),
+                            EHOSTUNREACH);
+    state_ = State::resolving;
+    portals_.clear();
+    resolver_.resolve(portal->host, portal->port, [this](Result<std::vector<std::string>> portals) {
+        resolved(std::move(portals));
+    });
+}
+
+void IscsiDevice::session_lost(const Error& reason) {
+    const State was = state_;
+    const std::string text = reason.message;
+    bury_session();
+    if (was == State::connected) return told(text);
+    if (was == State::logging_in && reason.code == ECONNREFUSED && !portals_.empty())
+        return try_next_portal();
+    fail_attempt(text, reason.code);
+}
+
+void IscsiDevice::probed(Result<ScsiFinding> found) {
+    // A session that was lost meanwhile has been told of already.
+    if (state_ != State::probing) return;
+    if (!found) {
+        bury_session();
+        return fail_attempt(fmt::format("LUN {}: {}", options_.uri.lun, found.error().message),
+                            found.error().code);
+    }
+    finding_ = std::move(*found);
+    finding_.disk.read_only = finding_.disk.read_only || options_.read_only;
+    // The login with our initiator port has ended the session before, where it is the same target
+    // port; TEST UNIT READY was answered on the new one.
+    io_.port_taken_over(portal_);
+    state_ = State::connected;
+    loop_.disarm(attempt_timer_);
+    arrivals_seen_ = session_->arrivals();
+    keep_alive_later();
+    end_attempt(FabricFinding{.geometry = finding_.disk.geometry(),
+                              .identity = finding_.unit.wwid.text,
+                              .description = description(),
+                              .shared_cache = true});
+}
+
+std::string IscsiDevice::description() const {
+    const wire::ScsiUnit& unit = finding_.unit;
+    std::string text = fmt::format("iscsi {} {} LUN {}: {} {} {}", portal_, options_.uri.target,
+                                   options_.uri.lun, unit.vendor, unit.product, unit.revision);
+    if (!unit.serial.empty()) text += ", serial number " + unit.serial;
+    if (finding_.disk.read_only) text += ", read-only";
+    return text;
+}
+
+void IscsiDevice::attempt_late() {
+    std::string at;
+    switch (state_) {
+        case State::resolving:
+            at = fmt::format("the name '{}' was not resolved", options_.uri.host);
+            break;
+        case State::logging_in:
+            at = fmt::format("no answer from {}", portal_);
+            break;
+        case State::probing:
+            at = fmt::format("LUN {} does not answer", options_.uri.lun);
+            break;
+        case State::down:
+        case State::connected:
+            return;
+    }
+    resolver_.cancel();
+    bury_session();
+    fail_attempt(fmt::format("{} within {}; check host, port and network", at,
+                             format_duration(options_.connect_timeout)),
+                 ETIMEDOUT);
+}
+
+/// Ends the attempt from the loop, whatever this is called from.
+void IscsiDevice::fail_attempt(const std::string& text, int code) {
+    bury_session();
+    loop_.disarm(attempt_timer_);
+    state_ = State::down;
+    failure_ = {fmt::format("{}: {}", options_.uri.text(), text), code};
+    if (connected_ && failed_.idle()) loop_.complete_soon(failed_, 0);
+}
+
+void IscsiDevice::end_attempt(Result<FabricFinding> result) {
+    const Connected done = std::exchange(connected_, nullptr);
+    if (done) done(std::move(result));
+}
+
+// --- a session's life ----------------------------------------------------------------------------
+
+void IscsiDevice::admit() {
+    CHECK(state_ == State::connected, "a device that is admitted is connected");
+    geometry_ = finding_.disk.geometry();
+    admitted_ = true;
+    io_.session_up(*session_, finding_.disk, portal_);
+}
+
+void IscsiDevice::disconnect() {
+    resolver_.cancel();
+    if (connected_) return fail_attempt("the path was taken away", ECANCELED);
+    bury_session();
+    state_ = State::down;
+}
+
+/// The session is closed; what it had under way ends.
+void IscsiDevice::bury_session() {
+    if (session_ == nullptr) return;
+    loop_.disarm(keepalive_timer_);
+    channel_.set_session(nullptr);
+    if (probe_.busy()) probe_.cancel();
+    session_->close();
+    graves_.push_back(std::move(session_));
+    if (std::exchange(admitted_, false)) io_.session_down(IoStatus::transport);
+}
+
+void IscsiDevice::reap() {
+    std::erase_if(graves_, [](const auto& one) { return one->quiet(); });
+}
+
+void IscsiDevice::drop_session(const std::string& reason) {
+    bury_session();
+    told(reason);
+}
+
+/// The session that was there is gone.
+void IscsiDevice::told(const std::string& reason) {
+    state_ = State::down;
+    if (listener_ != nullptr)
+        listener_->connection_lost(fmt::format("{}: {}", options_.uri.text(), reason));
+}
+
+void IscsiDevice::keep_alive_later() {
+    loop_.arm_after(keepalive_timer_, options_.keepalive);
+}
+
+void IscsiDevice::keep_alive() {
+    reap();
+    if (session_ == nullptr) return;
+    const bool silent = std::exchange(arrivals_seen_, session_->arrivals()) == arrivals_seen_;
+    if (silent && ping_.busy)
+        return drop_session(
+            fmt::format("no sign of life for {}", format_duration(2 * options_.keepalive)));
+    keep_alive_later();
+    if (!silent || ping_.busy) return;
+    session_->ping(ping_);
+    session_->push();
+}
+
+}  // namespace braidway::path

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: Apache-2.0
+// Answers that a real target does not give on demand: refusals, busyness, halves, small windows.
+#include "path/iscsi_io.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <signal.h>
+
+#include "path/iscsi_device.h"
+#include "path/scripted_target.h"
+#include "support/devices.h"
+
+namespace braidway::path {
+namespace {
+
+using namespace wire::scsi;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using Answer = ScriptedTarget::Answer;
+
+class IscsiIoTest : public LaneTest, protected FabricListener {
+  protected:
+    void SetUp() override { signal(SIGPIPE, SIG_IGN); }
+    IscsiDevice& connected(ScriptedTarget::Script script, Duration io_timeout = 10s) {
+        EXPECT_EQ(attempt(std::move(script), io_timeout), "none");
+        device_->admit();
+        return *device_;
+    }
+    std::string attempt(ScriptedTarget::Script script, Duration io_timeout = 10s) {
+        target_ = std::make_unique<ScriptedTarget>(std::move(script));
+        return attempt_at(target_->port(), io_timeout);
+    }
+    std::string attempt_at(uint16_t port, Duration io_timeout = 10s) {
+        IscsiOptions options;
+        options.uri = *IscsiUri::parse(fmt::format("iscsi://127.0.0.1:{}/iqn.a:b/1", port));
+        options.initiator = "iqn.a:c";
+        options.connect_timeout = 2s;
+        options.io_timeout = io_timeout;
+        options.task_management_timeout = 50ms;
+        options.resend_quiesce = 300ms;
+        device_ = std::make_unique<IscsiDevice>(*loop_, options);
+        device_->set_listener(this);
+        return attempt_again();
+    }
+    std::string attempt_again() {
+        std::optional<Result<FabricFinding>> result;
+        device_->connect([&](Result<FabricFinding> found) { result = std::move(found); });
+        turn_until([&] { return result.has_value(); });
+        return *result ? "none" : result->error().message;
+    }
+    void TearDown() override {
+        if (!device_) return;
+        device_->set_listener(nullptr);
+        device_->disconnect();
+        turn_until([&] { return device_->quiet(); });
+    }
+    IoStatus run(Client& client) {
+        client.ended = 0;
+        client.submit(*device_);
+        turn_until([&] { return client.ended > 0; });
+        return client.status;
+    }
+    /// A script that answers the first `times` commands of `opcode` so, and then as a disk.
+    static auto at_first(int times, uint8_t opcode, Answer answer) {
+        return [=, left = times](const wire::Cdb& cdb) mutable -> std::optional<Answer> {
+            if (cdb.opcode() != opcode || left-- <= 0) return std::nullopt;
+            return answer;
+        };
+    }
+    static auto hold(uint8_t opcode) { return at_first(1000, opcode, {.held = true}); }
+
+    void connection_lost(const std::string& reason) override { losses_.push_back(reason); }
+    void writes_settled(bool at_risk) override { settled_.push_back(at_risk); }
+
+    std::unique_ptr<ScriptedTarget> target_;
+    std::unique_ptr<IscsiDevice> device_;
+    std::vector<std::string> losses_;
+    std::vector<bool> settled_;
+};
+
+TEST_F(IscsiIoTest, ABusyDeviceGetsTheCommandAgain) {
+    IscsiDevice& device = connected({.command = at_first(3, op_read_10, {.status = status_busy})});
+    Client read;
+    EXPECT_EQ(run(read), IoStatus::ok);
+    EXPECT_EQ(device.counters().io.retries, 3u);
+}
+
+TEST_F(IscsiIoTest, ADeviceThatStaysFullIsNotAskedForEver) {
+    IscsiDevice& device =
+        connected({.command = at_first(1000, op_read_10, {.status = status_task_set_full})});
+    Client read;
+    EXPECT_EQ(run(read), IoStatus::resource);
+    EXPECT_EQ(device.counters().io.retries, IscsiIo::tries_max);
+}
+
+TEST_F(IscsiIoTest, NewsOfEarlierEventsCostNoRequest) {
+    connected({.command = at_first(2, op_write_10,
+                                   ScriptedTarget::check(key_unit_attention, 0x2a, 0x09))});
+    Client write(IoOp::write);
+    EXPECT_EQ(run(write), IoStatus::ok);
+}
+
+TEST_F(IscsiIoTest, TheHandlersWordOnSenseDataGoesFirst) {
+    IscsiDevice& device = connected(
+        {.command = at_first(1000, op_read_10, ScriptedTarget::check(key_not_ready, 4, 3))});
+    Client read;
+    EXPECT_EQ(run(read), IoStatus::io);
+    device.set_sense_reader([](const wire::ScsiSense& sense) -> std::optional<wire::ScsiOutcome> {
+        EXPECT_TRUE(sense.is(key_not_ready, 4, 3));
+        return wire::ScsiOutcome{.status = IoStatus::target};
+    });
+    EXPECT_EQ(run(read), IoStatus::target);
+}
+
+TEST_F(IscsiIoTest, AMediumErrorIsTheDevicesAnswer) {
+    connected(
+        {.command = at_first(1000, op_read_10, ScriptedTarget::check(key_medium_error, 0x11, 0))});
+    Client read;
+    EXPECT_EQ(run(read), IoStatus::medium);
+    EXPECT_THAT(losses_, IsEmpty());
+}
+
+TEST_F(IscsiIoTest, AShortReadIsAnError) {
+    connected({.command = at_first(1, op_read_10, {.data = ScriptedTarget::Bytes(512)})});
+    Client read;
+    EXPECT_EQ(run(read), IoStatus::io);
+    EXPECT_EQ(run(read), IoStatus::ok);
+}
+
+TEST_F(IscsiIoTest, ZeroesAreWrittenWhereWriteSameIsUnknown) {
+    connected({.command = at_first(1000, op_write_same_16,
+                                   ScriptedTarget::check(key_illegal_request, 0x20, 0))});
+    Client zeroes(IoOp::write_zeroes, 0, 1u << 20);
+    EXPECT_EQ(run(zeroes), IoStatus::ok);
+    EXPECT_EQ(run(zeroes), IoStatus::ok);
+    const auto seen = target_->seen();
+    EXPECT_EQ(std::ranges::count(seen, op_write_same_16), 1);
+    EXPECT_EQ(std::ranges::count(seen, op_write_10), 8);
+}
+
+TEST_F(IscsiIoTest, ADiskWithoutACacheNeedsNoFlush) {
+    connected({.command = at_first(1000, op_synchronize_cache_10,
+                                   ScriptedTarget::check(key_illegal_request, 0x20, 0))});
+    Client flush(IoOp::flush);
+    EXPECT_EQ(run(flush), IoStatus::ok);
+}
+
+TEST_F(IscsiIoTest, FuaWithoutItsBitIsAFlushAfterwards) {
+    connected({});
+    Client write(IoOp::write);
+    write.request.fua = true;
+    EXPECT_EQ(run(write), IoStatus::ok);
+    const auto seen = target_->seen();
+    EXPECT_EQ(seen.back(), op_synchronize_cache_10);
+    EXPECT_EQ(seen.at(seen.size() - 2), op_write_10);
+}
+
+TEST_F(IscsiIoTest, ASmallWindowCostsNoRequest) {
+    IscsiDevice& device = connected({.window = 8});
+    std::vector<std::unique_ptr<Client>> clients;
+    int ended = 0;
+    for (int index = 0; index < 200; ++index) {
+        clients.push_back(std::make_unique<Client>(IoOp::read, uint64_t(index) * 4096));
+        clients.back()->on_end = [&](const Client& client) {
+            EXPECT_EQ(client.status, IoStatus::ok);
+            ++ended;
+        };
+        clients.back()->submit(device);
+    }
+    turn_until([&] { return ended == 200; });
+    EXPECT_THAT(losses_, IsEmpty());
+}
+
+TEST_F(IscsiIoTest, ATaskThatDoesNotExistAnyMoreHasEnded) {
+    connected({.command = hold(op_write_10), .management = [](unsigned) { return 1; }}, 50ms);
+    Client write(IoOp::write);
+    EXPECT_EQ(run(write), IoStatus::timeout);
+    EXPECT_TRUE(write.request.outcome_unknown);
+    turn_until([&] { return !settled_.empty(); });
+    EXPECT_THAT(settled_, ElementsAre(false));
+    EXPECT_THAT(losses_, IsEmpty());
+}
+
+TEST_F(IscsiIoTest, ARefusedAbortIsFollowedByAReset) {
+    IscsiDevice& device = connected(
+        {.command = [](const wire::Cdb& cdb) -> std::optional<Answer> {
+             const bool io = cdb.opcode() == op_write_10 || cdb.opcode() == op_read_10;
+             if (!io) return std::nullopt;
+             return Answer{.held = true};
+         },
+         .management = [](unsigned function) -> uint8_t { return function == 1 ? 5 : 0; }},
+        100ms);
+    Client write(IoOp::write);
+    write.submit(device);
+    turn_for(60ms);
+    Client later_write(IoOp::write, 8192);
+    Client later_read(IoOp::read, 16384);
+    later_write.submit(device);
+    later_read.submit(device);
+    turn_until([&] { return later_write.ended + later_read.ended == 2; });
+    EXPECT_EQ(write.status, IoStatus::timeout);
+    EXPECT_TRUE(write.request.outcome_unknown);
+    EXPECT_EQ(later_write.status, IoStatus::transport);
+    EXPECT_FALSE(later_write.request.outcome_unknown) << "the reset has ended it";
+    EXPECT_EQ(later_read.status, IoStatus::transport);
+    EXPECT_THAT(settled_, ElementsAre(false));
+    EXPECT_THAT(losses_, IsEmpty());
+    EXPECT_EQ(device.counters().io.resets, 1u);
+    EXPECT_EQ(device.counters().io.aborts, 1u);
+}
+
+TEST_F(IscsiIoTest, ATargetThatEndsNothingLosesItsSession) {
+    connected({.command = hold(op_write_10), .management = [](unsigned) { return 255; }}, 50ms);
+    Client write(IoOp::write);
+    EXPECT_EQ(run(write), IoStatus::timeout);
+    turn_until([&] { return !losses_.empty(); });
+    EXPECT_THAT(losses_, ElementsAre(HasSubstr("refuses to abort commands and to reset")));
+    EXPECT_THAT(settled_, IsEmpty());
+    EXPECT_EQ(attempt_again(), "none");
+    EXPECT_THAT(settled_, ElementsAre(false)) << "the new session has ended it";
+}
+
+TEST_F(IscsiIoTest, ATargetThatLivesIsWaitedForWhileItAborts) {
+    connected({.command = hold(op_write_10),
+               .management = [](unsigned) { return std::optional<uint8_t>(); }},
+              50ms);
+    Client write(IoOp::write);
+    EXPECT_EQ(run(write), IoStatus::timeout);
+    turn_for(150ms);
+    EXPECT_THAT(losses_, IsEmpty()) << "it answers pings";
+    Client read;
+    EXPECT_EQ(run(read), IoStatus::ok) << "and other I/O";
+    turn_until([&] { return !losses_.empty(); });
+    EXPECT_THAT(losses_, ElementsAre(HasSubstr("no answer to ABORT TASK within 300 ms")));
+}
+
+TEST_F(IscsiIoTest, ASilentTargetIsNotWaitedForSoLong) {
+    connected({.command = hold(op_write_10),
+               .management = [](unsigned) { return std::optional<uint8_t>(); },
+               .answers_pings = false},
+              50ms);
+    Client write(IoOp::write);
+    EXPECT_EQ(run(write), IoStatus::timeout);
+    turn_until([&] { return !losses_.empty(); });
+    EXPECT_THAT(losses_, ElementsAre(HasSubstr("no answer to ABORT TASK within 50 ms")));
+}
+
+TEST_F(IscsiIoTest, HalfAnAnswerLeavesItsMemoryAloneAfterTheDeadline) {
+    const ScriptedTarget::Bytes data(4096, std::byte{'d'});
+    connected({.command = at_first(1, op_read_10, {.data = data, .cut_after = 48 + 1000})}, 50ms);
+    Client read(IoOp::read, 0, 4096, 0);
+    EXPECT_EQ(run(read), IoStatus::timeout);
+    memset(read.data.iov_base, 'k', read.data.iov_len);
+    target_->release();
+    Client next(IoOp::read, 4096, 4096, 1);
+    EXPECT_EQ(run(next), IoStatus::ok) << "the stream goes on behind it";
+    EXPECT_TRUE(next.all(0));
+    EXPECT_TRUE(read.all('k'));
+}
+
+TEST_F(IscsiIoTest, GarbageEndsTheSession) {
+    connected({.command = hold(op_read_10)});
+    Client read;
+    read.submit(*device_);
+    turn_for(10ms);
+    target_->send_soon(ScriptedTarget::Bytes(64, std::byte{0xff}));
+    turn_until([&] { return read.ended > 0 && !losses_.empty(); });
+    EXPECT_EQ(read.status, IoStatus::transport);
+    EXPECT_EQ(losses_.size(), 1u);
+}
+
+TEST_F(IscsiIoTest, FollowsAPortalThatSendsItOn) {
+    ScriptedTarget real({});
+    EXPECT_EQ(attempt({.redirect_to = fmt::format("127.0.0.1:{},1", real.port())}), "none");
+    device_->admit();
+    Client read;
+    EXPECT_EQ(run(read), IoStatus::ok);
+    EXPECT_FALSE(real.seen().empty());
+    TearDown();
+}
+
+TEST_F(IscsiIoTest, IsNotSentInCircles) {
+    const uint16_t port = [] {
+        ScriptedTarget short_lived({});
+        return short_lived.port();
+    }();
+    EXPECT_THAT(attempt({.redirect_to = "nonsense address"}),
+                HasSubstr("sends us on to 'nonsense address'"));
+    TearDown();
+    EXPECT_THAT(attempt({.redirect_to = fmt::format("127.0.0.1:{}", port)}),
+                HasSubstr("Connection refused"));
+}
+
+TEST_F(IscsiIoTest, ALoginThatIsCutSaysSo) {
+    EXPECT_THAT(attempt({.hangs_up = true}), HasSubstr("closed the connection during the login"));
+}
+
+}  // namespace
+}  // namespace braidway::path
