@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """NBD paths against libnbd (fio's nbd engine) on the same server, and a map over four paths against
-one path, in turns. 4 KiB random reads from nbdkit's memory plugin on unix sockets; medians, and
-ratios against the targets. Read docs/benchmarking.md first.
+one path, in turns. 4 KiB random reads from one nbdkit (memory plugin, unix socket), which all four
+paths lead to; medians, and ratios against the targets. At depth 1 the server is on CPU 1 and the
+client on CPU 0: where the scheduler puts them would count for more than anything else. Read
+docs/benchmarking.md first.
 """
 
 import argparse
@@ -25,9 +27,13 @@ def parse_arguments():
     return parser.parse_args()
 
 
+def on_cpu_0(depth):
+    return ["taskset", "-c", "0"] if depth == 1 else []
+
+
 def fio(options, where, depth, jobs):
     done = subprocess.run(
-        ["fio", "--name=x", "--ioengine=nbd", f"--uri={where}", "--rw=randread", "--bs=4k",
+        [*on_cpu_0(depth), "fio", "--name=x", "--ioengine=nbd", f"--uri={where}", "--rw=randread", "--bs=4k",
          f"--iodepth={depth // jobs}", f"--numjobs={jobs}", "--thread", "--time_based",
          f"--runtime={options.seconds * 1000:.0f}ms", f"--size={options.size}", "--norandommap=1",
          "--group_reporting", "--output-format=json"],
@@ -38,7 +44,7 @@ def fio(options, where, depth, jobs):
 
 
 def ours(options, sort, depth, connections, *where):
-    done = subprocess.run([options.bench, sort, str(depth), str(connections), str(options.seconds),
+    done = subprocess.run([*on_cpu_0(depth), options.bench, sort, str(depth), str(connections), str(options.seconds),
                            *where], capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)
     assert found["errors"] == 0, found
@@ -48,28 +54,32 @@ def ours(options, sort, depth, connections, *where):
 def main():
     options = parse_arguments()
     with tempfile.TemporaryDirectory(prefix="braidway-bench-", dir="/tmp") as folder:
-        sockets = [os.path.join(folder, f"{name}.sock") for name in "abcd"]
-        servers = [subprocess.Popen(["nbdkit", "-f", "-U", each, "memory", options.size],
-                                    stdin=subprocess.DEVNULL) for each in sockets]
+        where, servers = [], []
         try:
-            while not all(os.path.exists(each) for each in sockets):
-                time.sleep(0.02)
-            measure(options, [f"nbd+unix:///?socket={each}" for each in sockets])
+            for name, words in (("pinned", ["taskset", "-c", "1"]), ("free", [])):
+                path = os.path.join(folder, f"{name}.sock")
+                servers.append(subprocess.Popen(
+                    [*words, "nbdkit", "-f", "-U", path, "memory", options.size],
+                    stdin=subprocess.DEVNULL))
+                while not os.path.exists(path):
+                    time.sleep(0.02)
+                where.append(f"nbd+unix:///?socket={path}")
+            measure(options, where)
         finally:
             for server in servers:
                 server.kill()
                 server.wait()
 
 
-def measure(options, where):
+def measure(options, servers):
     runs = {}
-    for depth in (1, 32):
-        runs[f"libnbd (fio), depth {depth}"] = lambda d=depth: fio(options, where[0], d, 1)
+    for depth, where in zip((1, 32), servers):
+        runs[f"libnbd (fio), depth {depth}"] = lambda d=depth, w=where: fio(options, w, d, 1)
         runs[f"path, 1 connection, depth {depth}"] = (
-            lambda d=depth: ours(options, "path", d, 1, where[0]))
-        runs[f"path, depth {depth}"] = lambda d=depth: ours(options, "path", d, 4, where[0])
+            lambda d=depth, w=where: ours(options, "path", d, 1, w))
+        runs[f"path, depth {depth}"] = lambda d=depth, w=where: ours(options, "path", d, 4, w)
         runs[f"map of four paths, depth {depth}"] = (
-            lambda d=depth: ours(options, "map", d, 4, *where))
+            lambda d=depth, w=where: ours(options, "map", d, 4, w, w, w, w))
     found = {name: [] for name in runs}
     for _ in range(options.repeats):
         for name, run in runs.items():

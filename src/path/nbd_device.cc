@@ -11,6 +11,9 @@ using namespace wire::nbd;
 
 /// Of commands without payload; servers take up to 4 GiB less one byte.
 constexpr uint64_t range_bytes_max = uint64_t{1} << 30;
+/// A server that takes longer on average works on several commands at a time for longer than it
+/// takes to send them apart.
+constexpr Duration slow_latency = std::chrono::milliseconds(1);
 
 uint16_t command_of(IoOp op) {
     switch (op) {
@@ -118,11 +121,12 @@ uint64_t NbdDevice::part_bytes_max(IoOp op) const {
 /// The first one that is not yet full, so that what is asked in one turn travels together; else
 /// the one with the fewest.
 NbdConnection* NbdDevice::pick() const {
+    const uint32_t fill = latency_ < slow_latency ? limits::nbd_path_window : limits::nbd_path_fill;
     NbdConnection* best = nullptr;
     for (const Link& link : current_) {
         NbdConnection* each = link.connection.get();
         if (!each->open()) continue;
-        if (each->load() < limits::nbd_path_fill) return each;
+        if (each->load() < fill) return each;
         if (best == nullptr || each->load() < best->load()) best = each;
     }
     return best;
@@ -136,6 +140,8 @@ void NbdDevice::command_ended(NbdConnection& connection, NbdCommand& command) {
         return finish(command, command.status, true);
     }
     if (command.status != IoStatus::ok) return finish(command, command.status, false);
+    constexpr int weight = 8;
+    latency_ += (loop_.now() - command.started - latency_) / weight;
     command.done_bytes += command.length;
     const bool more = request.op != IoOp::flush && request.op != IoOp::block_status &&
                       command.done_bytes < request.length_bytes;

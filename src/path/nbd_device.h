@@ -40,10 +40,10 @@ struct NbdDeviceOptions {
 
 /// An NBD export.
 ///
-/// Up to `connections` of them; the first is filled with limits::nbd_path_fill commands before the
-/// next one is used, so that commands travel together and servers that work on 16 at a time are
-/// still kept busy. When one connection is lost all are given up: the others wait for the answers
-/// that they still get.
+/// Up to `connections` of them; the first is filled before the next one is used, so that commands
+/// travel together: of a server that answers quickly with its window, of a slow one with
+/// limits::nbd_path_fill, as servers work on 16 at a time. When one connection is lost all are
+/// given up: the others wait for the answers that they still get.
 ///
 /// In doubt: a change that was sent and not answered may still happen in the server. It is settled
 /// at once when the server was on a unix socket, has closed the connection and its process has
@@ -140,6 +140,7 @@ class NbdDevice final : public FabricDevice, private NbdConnection::Owner {
     wire::NbdServerOffer offer_;
     std::string remarks_;
 
+    Duration latency_{};  ///< Of commands, on average: the last eight count for most of it.
     SlotPool<NbdCommand> commands_;
     IntrusiveList<block::Request> waiting_;  ///< For a free command.
     WritesInDoubt doubts_;

@@ -280,7 +280,7 @@ def stalls(stage, daemon, server, write, rounds, hurt, mend):
             wait_until(lambda: len(watch.waits) > count + 5, "the client goes on", seconds=5)
             found.append(watch.longest_since(moment))
             getattr(server, mend)()
-            daemon.wait_path("a", "up")
+            all_up(daemon, [server])
     finally:
         watch.end()
     return sorted(found)

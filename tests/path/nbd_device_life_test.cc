@@ -172,12 +172,12 @@ TEST_F(NbdDeviceLifeTest, OneLostConnectionEndsTheUseOfTheOthersButNotTheirWrite
     options_.connections = 2;
     connect_and_admit();
     std::deque<Client> clients;
-    for (uint32_t at = 0; at <= limits::nbd_path_fill; ++at) {
+    for (uint32_t at = 0; at <= limits::nbd_path_window; ++at) {
         clients.emplace_back(IoOp::write, at * 512, 512);
         clients.back().submit(*device_);
     }
     pump_for(5ms);
-    ASSERT_EQ(server_.asked.size(), limits::nbd_path_fill + 1);
+    ASSERT_EQ(server_.asked.size(), limits::nbd_path_window + 1);
     const Asked on_second = server_.asked.back();
     first().close();
     pump_until([&] { return clients[0].ended == 1; });
@@ -188,7 +188,7 @@ TEST_F(NbdDeviceLifeTest, OneLostConnectionEndsTheUseOfTheOthersButNotTheirWrite
     server_.peers[1].answer(on_second);
     pump_until([&] { return clients.back().ended == 1; });
     EXPECT_EQ(clients.back().status, IoStatus::ok);
-    EXPECT_EQ(device_->doubts().unsettled, limits::nbd_path_fill);
+    EXPECT_EQ(device_->doubts().unsettled, limits::nbd_path_window);
 }
 
 /// Passes a connection on as it is, as if it were encrypted.

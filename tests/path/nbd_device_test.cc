@@ -130,11 +130,36 @@ TEST_F(NbdDeviceTest, ClassifiesWhatTheServerAnswers) {
     EXPECT_TRUE(device_->connected());
 }
 
-TEST_F(NbdDeviceTest, FillsOneConnectionBeforeTheNext) {
+TEST_F(NbdDeviceTest, AQuickServerGetsWhatIsAskedTogetherOnOneConnection) {
+    options_.connections = 3;
+    connect_and_admit();
+    std::deque<Client> clients;
+    for (uint32_t at = 0; at < limits::nbd_path_window + 1; ++at) {
+        clients.emplace_back(IoOp::read, at * 4096 % (1u << 20), 4096);
+        clients.back().submit(*device_);
+    }
+    pump_for(5ms);
+    ASSERT_EQ(server_.asked.size(), clients.size());
+    for (uint32_t at = 0; at < limits::nbd_path_window; ++at)
+        EXPECT_EQ(server_.asked[at].offset, at * 4096u);
+    server_.peers[1].answer(server_.asked.back(), 0, std::string(4096, 'x'));
+    pump_until([&] { return clients.back().ended == 1; });
+    EXPECT_EQ(clients.back().status, IoStatus::ok);
+    server_.stop();
+    pump_until([&] { return std::ranges::all_of(clients, [](auto& c) { return c.ended == 1; }); });
+}
+
+TEST_F(NbdDeviceTest, ASlowServersConnectionIsFilledWithWhatItWorksOnBeforeTheNext) {
     options_.connections = 3;
     connect_and_admit();
     EXPECT_EQ(server_.entered(), 3u);
     EXPECT_EQ(device_->connections(), 3u);
+    Client slow;
+    slow.submit(*device_);
+    const Asked first_one = next_asked();
+    pump_for(20ms);
+    first().answer(first_one, 0, std::string(4096, 'x'));
+    pump_until([&] { return slow.ended == 1; });
     std::deque<Client> clients;
     for (uint32_t at = 0; at < 2 * limits::nbd_path_fill; ++at) {
         clients.emplace_back(IoOp::read, at * 4096, 4096);
