@@ -34,7 +34,7 @@ def on_cpu_0(depth):
 def fio(options, where, depth, jobs):
     done = subprocess.run(
         [*on_cpu_0(depth), "fio", "--name=x", "--ioengine=nbd", f"--uri={where}", "--rw=randread", "--bs=4k",
-         f"--iodepth={depth // jobs}", f"--numjobs={jobs}", "--thread", "--time_based",
+         f"--iodepth={depth // jobs}", f"--numjobs={jobs}", "--thread", "--time_based", "--ramp_time=300ms",
          f"--runtime={options.seconds * 1000:.0f}ms", f"--size={options.size}", "--norandommap=1",
          "--group_reporting", "--output-format=json"],
         capture_output=True, text=True, stdin=subprocess.DEVNULL, check=True)

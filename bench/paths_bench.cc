@@ -22,6 +22,7 @@ namespace braidway {
 namespace {
 
 constexpr uint32_t read_bytes = 4096;
+constexpr Duration warm_up = std::chrono::milliseconds(300);
 
 struct NobodyListens final : map::MapObserver {
     void map_event(const std::string&, const multipath::Action&, const std::string&) override {}
@@ -119,7 +120,8 @@ class World {
         while (loop_->in_flight() > 0) loop_->turn();
     }
 
-    void measure(bool map, uint32_t depth, Duration length) {
+    /// `silent`: a run that only makes everything warm, as threads of the server.
+    void measure(bool map, uint32_t depth, Duration length, bool silent) {
         block::BlockDevice& device = map ? static_cast<block::BlockDevice&>(*map_) : *paths_[0];
         std::vector<Reader> readers(depth);
         Random random(1);
@@ -143,6 +145,7 @@ class World {
             loop_->turn(begun + length);
             over = over || monotonic_now() - begun >= length;
         }
+        if (silent) return;
         const double seconds = static_cast<double>((monotonic_now() - begun).count()) / 1e9;
         const auto count = static_cast<double>(ended);
         fmt::print(
@@ -183,7 +186,8 @@ int run(const std::vector<std::string>& words) {
     const auto connections = static_cast<uint32_t>(std::stoul(words[2]));
     const Duration length(static_cast<int64_t>(std::stod(words[3]) * 1e9));
     World world({words.begin() + 4, words.end()}, connections);
-    world.measure(words[0] == "map", depth, length);
+    world.measure(words[0] == "map", depth, warm_up, true);
+    world.measure(words[0] == "map", depth, length, false);
     return 0;
 }
 
