@@ -37,8 +37,8 @@ class IscsiIoTest : public LaneTest, protected FabricListener {
         options.initiator = "iqn.a:c";
         options.connect_timeout = 2s;
         options.io_timeout = io_timeout;
-        options.task_management_timeout = 50ms;
-        options.resend_quiesce = 300ms;
+        options.task_management_timeout = 200ms;
+        options.resend_quiesce = 800ms;
         device_ = std::make_unique<IscsiDevice>(*loop_, options);
         device_->set_listener(this);
         return attempt_again();
@@ -227,12 +227,12 @@ TEST_F(IscsiIoTest, ATargetThatLivesIsWaitedForWhileItAborts) {
               50ms);
     Client write(IoOp::write);
     EXPECT_EQ(run(write), IoStatus::timeout);
-    turn_for(150ms);
+    turn_for(450ms);
     EXPECT_THAT(losses_, IsEmpty()) << "it answers pings";
     Client read;
     EXPECT_EQ(run(read), IoStatus::ok) << "and other I/O";
     turn_until([&] { return !losses_.empty(); });
-    EXPECT_THAT(losses_, ElementsAre(HasSubstr("no answer to ABORT TASK within 300 ms")));
+    EXPECT_THAT(losses_, ElementsAre(HasSubstr("no answer to ABORT TASK within 800 ms")));
 }
 
 TEST_F(IscsiIoTest, ASilentTargetIsNotWaitedForSoLong) {
@@ -243,7 +243,7 @@ TEST_F(IscsiIoTest, ASilentTargetIsNotWaitedForSoLong) {
     Client write(IoOp::write);
     EXPECT_EQ(run(write), IoStatus::timeout);
     turn_until([&] { return !losses_.empty(); });
-    EXPECT_THAT(losses_, ElementsAre(HasSubstr("no answer to ABORT TASK within 50 ms")));
+    EXPECT_THAT(losses_, ElementsAre(HasSubstr("no answer to ABORT TASK within 200 ms")));
 }
 
 TEST_F(IscsiIoTest, HalfAnAnswerLeavesItsMemoryAloneAfterTheDeadline) {
