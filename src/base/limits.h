@@ -74,7 +74,7 @@ inline constexpr size_t hole_ranges_max = 1024;
 inline constexpr int holes_learnt_max = 256;
 
 // --- SCSI commands to disks of the kernel -------------------------------------------------------
-inline constexpr size_t sg_workers_max = 4;     ///< Threads of one disk, stuck ones included.
+inline constexpr size_t sg_workers_max = 4;      ///< Threads of one disk, stuck ones included.
 inline constexpr uint32_t sg_commands_max = 64;  ///< Of one disk, waiting and stuck ones included.
 /// The kernel answers a command that timed out after it has recovered the device, which may take
 /// minutes; it is not waited for longer than this.
@@ -126,8 +126,8 @@ inline constexpr int nbd_unix_buffer_bytes = 1 << 20;  ///< Of a socket to a cli
 inline constexpr size_t nbd_send_bytes = 1u << 20;     ///< In one send, about.
 
 // --- TLS ---------------------------------------------------------------------------------------
-inline constexpr size_t tls_file_bytes_max = 1u << 20;  ///< Of keys or of certificates.
-inline constexpr size_t tls_psk_users_max = 4096;       ///< In one file of pre-shared keys.
+inline constexpr size_t tls_file_bytes_max = 1u << 20;   ///< Of keys or of certificates.
+inline constexpr size_t tls_psk_users_max = 4096;        ///< In one file of pre-shared keys.
 inline constexpr size_t tls_receive_bytes = 128u << 10;  ///< Encrypted, of one connection.
 inline constexpr size_t tls_send_bytes = 256u << 10;     ///< In one send, of one connection.
 

@@ -165,6 +165,8 @@ std::string closed_problem(const TlsContext& context, bool during) {
 }
 
 std::string last_library_error() {
+    // The texts are loaded with the first connection; an error may come before that.
+    ::OPENSSL_init_ssl(OPENSSL_INIT_LOAD_SSL_STRINGS, nullptr);
     const unsigned long error = ::ERR_peek_error();
     ::ERR_clear_error();
     const char* text = ::ERR_reason_error_string(error);

@@ -343,7 +343,8 @@ class Pass {
 /// until it says false.
 void for_tail_jumps(uintptr_t begin, const auto& each) {
     const FunctionCode function = function_at(begin);
-    if (function.begin == 0 || function.begin != begin || function.end - begin > limits::lockcheck_wrapper_bytes_max)
+    if (function.begin == 0 || function.begin != begin ||
+        function.end - begin > limits::lockcheck_wrapper_bytes_max)
         return;
     std::span<const unsigned char> code(reinterpret_cast<const unsigned char*>(begin),
                                         function.end - begin);
@@ -427,7 +428,8 @@ Passing passing_of(const FunctionCode& function, uintptr_t call_end, uint8_t par
 
 CallsMade calls_made(const FunctionCode& function) {
     CallsMade calls;
-    if (function.begin == 0 || function.end - function.begin > limits::lockcheck_wrapper_bytes_max) return calls;
+    if (function.begin == 0 || function.end - function.begin > limits::lockcheck_wrapper_bytes_max)
+        return calls;
     std::span<const unsigned char> code(reinterpret_cast<const unsigned char*>(function.begin),
                                         function.end - function.begin);
     while (!code.empty()) {
