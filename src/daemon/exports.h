@@ -48,8 +48,8 @@ class Exports final : private exports::NbdObserver {
     Result<void> check(const WantedExport& wanted, Volume& volume) const;
     Result<void> add(WantedExport wanted, Volume& volume);
     /// Certificates or keys of an export that stays: for connections that come from now on.
-    void renew_tls(const std::string& name, TlsContextPointer context) {
-        server_.renew_tls(name, std::move(context));
+    void renew_tls(const std::string& name, const TlsContextPointer& context) {
+        server_.renew_tls(name, context);
     }
     /// No new connections; those there are drained and closed; then `then` runs.
     void remove(const std::string& name, std::function<void()> then);

@@ -175,7 +175,7 @@ Result<void> Running::apply_built(Wanted& wanted, std::vector<Prepared>& prepare
         if (volume != nullptr) volume->set_check(*unit, path);
     }
     exports_.set_connections_max(wanted.config.daemon.nbd_connections_max);
-    for (auto& [name, context] : wanted.tls_renewed) exports_.renew_tls(name, std::move(context));
+    for (const auto& [name, context] : wanted.tls_renewed) exports_.renew_tls(name, context);
     // In the same turn, so that an address is kept that the new export shares with the old one.
     for (WantedExport& changed : wanted.exports_changed) {
         exports_.remove(changed.config.name, [this] { sweep(); });

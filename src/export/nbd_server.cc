@@ -150,7 +150,8 @@ std::vector<std::string> NbdServer::addresses_of(std::string_view name) const {
     return addresses;
 }
 
-void NbdServer::renew_tls(std::string_view name, std::shared_ptr<const tls::TlsContext> context) {
+void NbdServer::renew_tls(std::string_view name,
+                          const std::shared_ptr<const tls::TlsContext>& context) {
     for (const auto& each : exports_)
         if (each->options().name == name && !each->removed) each->renew_tls(context);
 }

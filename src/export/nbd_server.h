@@ -65,7 +65,7 @@ class NbdServer {
 
     /// Certificates or keys of an export that were read anew, for connections that come from now
     /// on. Nothing when there is no such export.
-    void renew_tls(std::string_view name, std::shared_ptr<const tls::TlsContext> context);
+    void renew_tls(std::string_view name, const std::shared_ptr<const tls::TlsContext>& context);
     /// For connections that come from now on.
     void set_connections_max(uint32_t connections_max) {
         options_.connections_max = connections_max;
