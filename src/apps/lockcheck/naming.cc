@@ -56,7 +56,10 @@ std::string_view article(std::string_view number) {
 }
 
 std::string made(const Lock& lock, std::string_view before) {
-    if (!lock.created || site(lock.created->stack) == nullptr) return "";
+    if (!lock.created) return "";
+    // That the library made it says nothing.
+    const Frame* const frame = site(lock.created->stack);
+    if (frame == nullptr || frame->library) return "";
     return fmt::format("{}made in {}", before, short_place(lock.created->stack));
 }
 

@@ -113,5 +113,18 @@ TEST(Naming, ThreadsHaveTheirNames) {
     EXPECT_EQ(thread_word(chain), "thread 2 \"worker\"");
 }
 
+TEST(Naming, WhatTheLibraryMadeHasNoPlaceOfMaking) {
+    Lock lock = made::lock(0, "");
+    lock.place = "heap";
+    lock.offset = 8;
+    lock.size = 80;
+    lock.created.emplace().stack = {made::frame("std::make_unique", 7)};
+    mark_libraries(lock.created->stack);
+    EXPECT_EQ(describe(lock), "mutex at byte 8 of an 80-byte block");
+    lock.created->stack.push_back(made::frame("open_account", 9));
+    EXPECT_EQ(describe(lock),
+              "mutex at byte 8 of an 80-byte block made in open_account (bank.c:9)");
+}
+
 }  // namespace
 }  // namespace braidway::lockcheck
