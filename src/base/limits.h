@@ -80,6 +80,15 @@ inline constexpr uint32_t sg_commands_max = 64;  ///< Of one disk, waiting and s
 /// minutes; it is not waited for longer than this.
 inline constexpr Duration sg_answer_grace = 2s;
 
+// --- lockcheck: what tells acquisitions apart ----------------------------------------------------
+/// Return addresses of which it is known whether they are in a wrapper of a lock function.
+inline constexpr size_t lockcheck_call_places_max = 4096;
+inline constexpr size_t lockcheck_call_depth_max = 6;  ///< Wrappers around a wrapper.
+/// Wrappers are small: a larger frame is none's.
+inline constexpr size_t lockcheck_wrapper_frame_bytes_max = 1024;
+/// Further locks that a thread held, told with one step of a finding.
+inline constexpr unsigned lockdep_also_held_max = 8;
+
 // --- paths over a network ----------------------------------------------------------------------
 inline constexpr Duration connect_timeout_default = 5s;
 inline constexpr uint32_t nbd_path_connections_default = 4;

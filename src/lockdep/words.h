@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/limits.h"
+
 namespace braidway::lockdep {
 
 /// What a finding is about; its word in a report is word().
@@ -83,6 +85,6 @@ using ThreadNumber = uint32_t;
 using StackId = uint32_t;
 
 /// How many further locks that a thread held are told with one step of a finding.
-inline constexpr unsigned also_held_max = 8;
+inline constexpr unsigned also_held_max = limits::lockdep_also_held_max;
 
 }  // namespace braidway::lockdep

@@ -15,7 +15,7 @@ namespace {
 
 /// Return addresses of the program's innermost frames, and where on the stack they are.
 struct Walk {
-    static constexpr size_t frames_max = 8;
+    static constexpr size_t frames_max = limits::lockcheck_call_depth_max + 2;
 
     std::array<uintptr_t, frames_max> addresses{};
     std::array<uintptr_t, frames_max> slots{};
@@ -55,12 +55,11 @@ void CallPlaces::learn(uintptr_t site, uintptr_t slot) {
         note(site, stop);
         return;
     }
-    constexpr uintptr_t frame_bytes_max = 1024;
     for (size_t at = 0; at < walk.count; ++at) {
         const bool last = at + 1 == walk.count;
         const uintptr_t distance = last ? 0 : walk.slots[at + 1] - walk.slots[at];
         const bool goes_on =
-            !last && distance <= frame_bytes_max &&
+            !last && distance <= limits::lockcheck_wrapper_frame_bytes_max &&
             *reinterpret_cast<const uintptr_t*>(walk.slots[at + 1]) == walk.addresses[at + 1] &&
             is_wrapper(walk.addresses[at], at == 0);
         note(walk.addresses[at], goes_on ? static_cast<uint32_t>(distance) : stop);

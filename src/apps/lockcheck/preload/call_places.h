@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "apps/lockcheck/preload/mixed.h"
+#include "base/limits.h"
 
 namespace braidway::lockcheck {
 
@@ -51,9 +52,9 @@ class CallPlaces {
     void learn(uintptr_t site, uintptr_t slot);
 
   private:
-    static constexpr size_t depth_max = 6;
-    static constexpr size_t places_max = 4096;
-    static constexpr size_t tries_max = 8;
+    static constexpr size_t depth_max = limits::lockcheck_call_depth_max;
+    static constexpr size_t places_max = limits::lockcheck_call_places_max;
+    static constexpr size_t tries_max = 8;  ///< Neighbours that are looked at.
     static constexpr uint32_t unknown = 0;
     static constexpr uint32_t stop = 1;  ///< Not a wrapper, or no room to remember it.
 
