@@ -5,86 +5,15 @@
 #include <algorithm>
 
 #include "base/units.h"
+#include "daemon/config_fabric.h"
 #include "daemon/config_sections.h"
 #include "daemon/words.h"
-#include "path/nbd_fingerprint.h"
 
 namespace braidway::daemon {
 namespace {
 
 constexpr std::string_view known_devices =
     "\"file:PATH\", \"nbd://HOST/EXPORT\", \"zero:SIZE\" or \"error:SIZE\"";
-
-void read_nbd_device(TableReader& reader, PathConfig& path, const Draft& draft,
-                     const std::string& text) {
-    auto uri = wire::NbdUri::parse(text);
-    if (!uri) return reader.problem("device", uri.error().message);
-    if (uri->tls)
-        return reader.problem("device", fmt::format("'{}': TLS is not built in yet; write nbd:// "
-                                                    "or nbd+unix:// for a server without it",
-                                                    text));
-    if (!uri->socket.empty() && uri->socket[0] != '\0')
-        uri->socket = resolve_file(uri->socket, draft);
-    path.device.kind = DeviceConfig::Kind::nbd;
-    path.device.nbd.uri = std::move(*uri);
-}
-
-/// A duration, or the word "off", which is `off`.
-std::optional<Duration> read_duration_or_off(TableReader& reader, std::string_view key,
-                                             std::optional<Duration> otherwise,
-                                             std::optional<Duration> off) {
-    const toml::node* node = reader.node(key);
-    if (node == nullptr) return otherwise;
-    if (node->is_string() && node->as_string()->get() == "off") return off;
-    const auto length = reader.duration(key, limits::interval_min, limits::interval_max);
-    return length ? length : otherwise;
-}
-
-void read_fingerprint(TableReader& reader, NbdPathConfig& nbd) {
-    constexpr std::string_view expected = "ranges such as \"0+512\"";
-    const toml::array* ranges = reader.array("fingerprint", expected);
-    if (ranges == nullptr) return;
-    if (ranges->empty() || ranges->size() > limits::fingerprint_ranges_max)
-        return reader.problem("fingerprint",
-                              fmt::format("has {} ranges; expected 1 to {}", ranges->size(),
-                                          limits::fingerprint_ranges_max));
-    for (const toml::node& node : *ranges) {
-        const auto* text = node.as_string();
-        const auto range = text == nullptr ? fail(fmt::format("expected {}", expected))
-                                           : path::parse_fingerprint_range(text->get());
-        if (!range)
-            reader.problem("fingerprint", range.error().message);
-        else
-            nbd.fingerprint.push_back(*range);
-    }
-}
-
-/// The keys that only paths over a network have.
-void read_nbd_keys(TableReader& reader, PathConfig& path) {
-    constexpr std::string_view keys[]{"connections",    "connect_timeout",       "keepalive",
-                                      "resend_quiesce", "drops_closed_requests", "shared_cache",
-                                      "fingerprint"};
-    NbdPathConfig& nbd = path.device.nbd;
-    nbd.connections = static_cast<uint32_t>(
-        reader.whole_number("connections", 1, limits::nbd_path_connections_max)
-            .value_or(nbd.connections));
-    nbd.connect_timeout =
-        reader.duration("connect_timeout", limits::interval_min, limits::interval_max)
-            .value_or(nbd.connect_timeout);
-    nbd.keepalive = read_duration_or_off(reader, "keepalive", nbd.keepalive, std::nullopt);
-    nbd.resend_quiesce =
-        *read_duration_or_off(reader, "resend_quiesce", nbd.resend_quiesce, Duration(0));
-    nbd.drops_closed = reader.boolean("drops_closed_requests").value_or(nbd.drops_closed);
-    nbd.shared_cache = reader.boolean("shared_cache").value_or(nbd.shared_cache);
-    read_fingerprint(reader, nbd);
-    const toml::node* device = reader.node("device");
-    // Also where the URI is wrong: one problem is enough.
-    if (device != nullptr && device->is_string() &&
-        wire::looks_like_nbd_uri(device->as_string()->get()))
-        return;
-    for (const std::string_view key : keys)
-        if (reader.has(key)) reader.problem(key, "belongs to nbd: devices only");
-}
 
 void read_device(TableReader& reader, PathConfig& path, const Draft& draft) {
     const bool missing = !reader.has("device");
@@ -99,8 +28,8 @@ void read_device(TableReader& reader, PathConfig& path, const Draft& draft) {
         reader.problem("device", fmt::format("{}; expected {}", why, known_devices));
     };
     if (colon == std::string::npos) return expected(fmt::format("'{}' has no scheme", *text));
-    if (wire::looks_like_nbd_uri(*text)) {
-        read_nbd_device(reader, path, draft, *text);
+    if (names_fabric_device(*text)) {
+        read_fabric_device(reader, path, draft, *text);
     } else if (scheme == "iscsi") {
         return expected(fmt::format("'{}' is not supported by this version", *text));
     } else if (scheme == "file") {
@@ -194,7 +123,7 @@ void read_path(TableReader& reader, const std::string& name, Draft& draft) {
     path.name = name;
     path.line = reader.line();
     read_device(reader, path, draft);
-    read_nbd_keys(reader, path);
+    read_fabric_keys(reader, path);
     read_layers(reader, path);
     path.read_only = reader.boolean("read_only").value_or(false);
     if (const auto block =
