@@ -7,14 +7,13 @@
 #include <cerrno>
 #include <charconv>
 
+#include "base/limits.h"
+
 namespace braidway::path {
 namespace {
 
 constexpr std::string_view scheme = "iscsi://";
 constexpr std::string_view form = "expected iscsi://[USER@]HOST[:PORT]/TARGET/LUN";
-constexpr size_t uri_bytes_max = 4096;
-constexpr size_t name_bytes_max = 223;  ///< RFC 7143: of an iSCSI name.
-constexpr size_t user_bytes_max = 255;  ///< What libiscsi keeps.
 
 bool is_letter_or_digit(char letter) {
     return (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') ||
@@ -85,7 +84,7 @@ class Parser {
     }
 
     void read() {
-        if (text_.size() > uri_bytes_max) return problem("the URI is too long");
+        if (text_.size() > limits::iscsi_uri_bytes_max) return problem("the URI is too long");
         if (!text_.starts_with(scheme)) return problem(std::string(form));
         const auto is_control = [](char letter) { return letter >= 0 && letter <= ' '; };
         if (std::ranges::any_of(text_, is_control))
@@ -122,10 +121,11 @@ class Parser {
             return problem(
                 "a user has no ':', '/' or '?'; keep the secret in a file (chap_secret_file)");
         }
-        if (uri_.user.size() > user_bytes_max) return problem("the user is longer than 255 bytes");
+        if (uri_.user.size() > limits::chap_bytes_max)
+            return problem("the user is longer than 255 bytes");
         if (percent == std::string_view::npos) return;
         uri_.secret = written.substr(percent + 1);
-        if (uri_.secret.empty() || uri_.secret.size() > user_bytes_max)
+        if (uri_.secret.empty() || uri_.secret.size() > limits::chap_bytes_max)
             problem("the secret behind '%' is empty or too long");
     }
 
@@ -167,9 +167,9 @@ class Parser {
         if (!is_kind("iqn.") && !is_kind("eui.") && !is_kind("naa."))
             return problem(fmt::format("the target '{}' does not begin with iqn., eui. or naa.",
                                        printable(uri_.target)));
-        if (uri_.target.size() > name_bytes_max)
+        if (uri_.target.size() > limits::iscsi_name_bytes_max)
             return problem(fmt::format("the target's name has {} bytes, at most {} are allowed",
-                                       uri_.target.size(), name_bytes_max));
+                                       uri_.target.size(), limits::iscsi_name_bytes_max));
         if (!std::ranges::all_of(uri_.target, is_name_letter))
             problem("a target's name consists of letters, digits, '-', '.' and ':'");
     }
@@ -203,7 +203,7 @@ class Parser {
                 uri_.header_digest = value == "crc32c";
             } else if (key == "target_user") {
                 uri_.target_user = value;
-                if (value.empty() || value.size() > user_bytes_max)
+                if (value.empty() || value.size() > limits::chap_bytes_max)
                     problem("target_user is empty or too long");
             } else if (key == "target_password") {
                 problem(
