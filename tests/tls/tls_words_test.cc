@@ -32,7 +32,7 @@ class TlsRefusal : public loop::LoopTest {
             both.turn_until([&] { return both.client_probe.idle(); });
         }
         EXPECT_LT(both.client_probe.result, 0);
-        return {both.server->problem(), both.client->problem()};
+        return {std::string(both.server->problem()), std::string(both.client->problem())};
     }
     std::string keys(const std::string& name, const std::string& text) const {
         return folder_.write(name, text, 0600);
