@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "daemon/config_path_tls.h"
 #include "path/nbd_fingerprint.h"
 
 namespace braidway::daemon {
@@ -12,10 +13,6 @@ void read_nbd_device(TableReader& reader, PathConfig& path, const Draft& draft,
                      const std::string& text) {
     auto uri = wire::NbdUri::parse(text);
     if (!uri) return reader.problem("device", uri.error().message);
-    if (uri->tls)
-        return reader.problem("device", fmt::format("'{}': TLS is not built in yet; write nbd:// "
-                                                    "or nbd+unix:// for a server without it",
-                                                    text));
     if (!uri->socket.empty() && uri->socket[0] != '\0')
         uri->socket = resolve_file(uri->socket, draft);
     path.device.kind = DeviceConfig::Kind::nbd;
@@ -63,10 +60,11 @@ void read_fabric_device(TableReader& reader, PathConfig& path, const Draft& draf
     read_nbd_device(reader, path, draft, device);
 }
 
-void read_fabric_keys(TableReader& reader, PathConfig& path) {
+void read_fabric_keys(TableReader& reader, PathConfig& path, const Draft& draft) {
     constexpr std::string_view keys[]{"connections",    "connect_timeout",       "keepalive",
                                       "resend_quiesce", "drops_closed_requests", "shared_cache",
-                                      "fingerprint"};
+                                      "fingerprint",    "tls_certificates",      "tls_psk",
+                                      "tls_hostname",   "tls_verify_peer"};
     NbdPathConfig& nbd = path.device.nbd;
     nbd.connections = static_cast<uint32_t>(
         reader.whole_number("connections", 1, limits::nbd_path_connections_max)
@@ -80,6 +78,8 @@ void read_fabric_keys(TableReader& reader, PathConfig& path) {
     nbd.drops_closed = reader.boolean("drops_closed_requests").value_or(nbd.drops_closed);
     nbd.shared_cache = reader.boolean("shared_cache").value_or(nbd.shared_cache);
     read_fingerprint(reader, nbd);
+    const bool is_nbd = path.device.kind == DeviceConfig::Kind::nbd;
+    read_path_tls(reader, is_nbd ? &nbd.uri : nullptr, draft);
     const toml::node* device = reader.node("device");
     // Also where the URI is wrong: one problem is enough.
     if (device != nullptr && device->is_string() &&

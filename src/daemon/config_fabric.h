@@ -17,6 +17,6 @@ void read_fabric_device(TableReader& reader, PathConfig& path, const Draft& draf
                         const std::string& device);
 
 /// Reads the keys that only devices of a network have; writes down those that are in the way.
-void read_fabric_keys(TableReader& reader, PathConfig& path);
+void read_fabric_keys(TableReader& reader, PathConfig& path, const Draft& draft);
 
 }  // namespace braidway::daemon

@@ -123,7 +123,7 @@ void read_path(TableReader& reader, const std::string& name, Draft& draft) {
     path.name = name;
     path.line = reader.line();
     read_device(reader, path, draft);
-    read_fabric_keys(reader, path);
+    read_fabric_keys(reader, path, draft);
     read_layers(reader, path);
     path.read_only = reader.boolean("read_only").value_or(false);
     if (const auto block =

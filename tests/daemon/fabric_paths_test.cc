@@ -30,7 +30,7 @@ class FabricNurseryTest : public testing::Test {
 
 TEST_F(FabricNurseryTest, ConnectsAllAndSaysWhyOneIsNotThere) {
     int answers = 0;
-    nursery_.connect({nowhere("a"), nowhere("b")}, [&] { ++answers; });
+    nursery_.connect({{nowhere("a")}, {nowhere("b")}}, [&] { ++answers; });
     EXPECT_EQ(answers, 0);
     while (answers == 0) loop_->turn(loop_->now() + 1ms);
     OpenedPath opened = nursery_.take("a");
@@ -43,6 +43,22 @@ TEST_F(FabricNurseryTest, ConnectsAllAndSaysWhyOneIsNotThere) {
     EXPECT_EQ(graveyard_.size(), 2u);
 }
 
+TEST_F(FabricNurseryTest, DoesNotConnectWhatHasNothingToBeEncryptedWith) {
+    int answers = 0;
+    auto tls = std::make_shared<PathTls>();
+    tls->problem = "cannot read /pki/ca-cert.pem";
+    nursery_.connect({{nowhere("a"), tls}, {nowhere("b")}}, [&] { ++answers; });
+    while (answers == 0) loop_->turn(loop_->now() + 1ms);
+    OpenedPath opened = nursery_.take("a");
+    EXPECT_EQ(opened.problem, "cannot read /pki/ca-cert.pem");
+    EXPECT_EQ(opened.tls, tls);
+    ASSERT_NE(opened.fabric, nullptr) << "it may connect after a reload";
+    graveyard_.bury(std::move(opened.fabric));
+    nursery_.drop(graveyard_);
+    nursery_.connect({{nowhere("a"), tls}}, [&] { ++answers; });
+    EXPECT_EQ(answers, 2) << "nothing is waited for";
+}
+
 TEST_F(FabricNurseryTest, WithNothingToConnectItIsDoneAtOnce) {
     int answers = 0;
     nursery_.connect({}, [&] { ++answers; });
@@ -51,7 +67,7 @@ TEST_F(FabricNurseryTest, WithNothingToConnectItIsDoneAtOnce) {
 
 TEST_F(FabricNurseryTest, WhatIsDroppedWhileItConnectsSaysNothing) {
     int answers = 0;
-    nursery_.connect({nowhere("a")}, [&] { ++answers; });
+    nursery_.connect({{nowhere("a")}}, [&] { ++answers; });
     nursery_.drop(graveyard_);
     while (!graveyard_.sweep()) loop_->turn(loop_->now() + 1ms);
     EXPECT_EQ(answers, 0);
