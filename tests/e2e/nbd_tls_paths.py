@@ -6,6 +6,9 @@ pre-shared keys; killed and restarted under load; and every refusal with its lin
 import os
 import random
 import shutil
+import socket
+import struct
+import threading
 import time
 
 from braidway import (expect, expect_equal, free_port, main, need_libnbd, need_tools,
@@ -199,6 +202,33 @@ def expired(stage):
     return pki
 
 
+class Agreeable:
+    """Agrees to TLS and then says `words` only, on every connection."""
+
+    AGREES = struct.pack(">QQH", 0x4e42444d41474943, 0x49484156454f5054, 3)
+    TLS = struct.pack(">QIII", 0x3e889045565a9, 5, 1, 0)
+
+    def __init__(self, words):
+        self.words, self.kept = words, []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            try:
+                client = self.listener.accept()[0]
+                self.kept.append(client)
+                client.sendall(self.AGREES)
+                client.recv(20, socket.MSG_WAITALL)
+                client.sendall(self.TLS)
+                client.recv(1)
+                client.sendall(self.words)
+            except OSError:
+                if self.listener.fileno() < 0:
+                    return
+
+
 def without(pki, name, *files):
     copy = shutil.copytree(pki.folder, os.path.join(os.path.dirname(pki.folder), name))
     for each in files:
@@ -222,6 +252,7 @@ def bad_paths(stage, image):
     foreign = without(pki, "foreign")
     for name in ("client-cert.pem", "client-key.pem"):
         shutil.copy(other.path(name), foreign)
+    silent, other_tongue = Agreeable(b""), Agreeable(b"220 mail.example ESMTP\r\n")
     nothing = without(pki, "nothing", "ca-cert.pem")
     text = without(pki, "text")
     with open(os.path.join(text, "ca-cert.pem"), "w") as file:
@@ -242,6 +273,8 @@ def bad_paths(stage, image):
                       "run: chmod o= "),
         "key-for-certificate": (psk(one, keys), "configure the key there, or use tls-certificates"),
         "no-tls": (psk(plain, keys), "the server offers no TLS; configure it there, or write nbd://"),
+        "silent": (psk(silent, keys), f"no answer from localhost:{silent.port} in 5 s; does the"),
+        "other-tongue": (x509(other_tongue, pki), "the server does not speak TLS here"),
         "plain": (f"nbd://localhost:{one.port}", "the server requires TLS; write nbds://"),
         "no-file": (at + nothing, f"cannot read {nothing}/ca-cert.pem: No such file"),
         "no-certificate": (at + text, f"{text}/ca-cert.pem: expected certificates of CAs in PEM"),
