@@ -32,6 +32,7 @@ class FabricBottom final : public block::BlockDevice {
 
 OpenedPath open_path(const PathConfig& config, path::FileStores& stores) {
     OpenedPath opened;
+    opened.tls = open_path_tls(config);
     if (config.device.kind != DeviceConfig::Kind::file) return opened;
     auto file = path::open_file(config.device.path, config.read_only, stores);
     if (!file) {
@@ -98,6 +99,7 @@ Result<std::unique_ptr<PathUnit>> PathUnit::create(loop::Loop& loop, memory::Buf
     if (fabric) {
         unit->fabric_ = std::move(opened.fabric);
         unit->finding_ = std::move(opened.finding);
+        unit->tls_ = std::move(opened.tls);
         unit->fabric_->set_listener(unit.get());
         if (!opened.problem.empty())
             unit->set_problem(opened.problem);

@@ -12,6 +12,7 @@
 #include "block/flakey.h"
 #include "daemon/config.h"
 #include "daemon/control.h"
+#include "daemon/path_tls.h"
 #include "monitor/monitor.h"
 #include "path/fabric_device.h"
 #include "path/file.h"
@@ -28,6 +29,7 @@ struct OpenedPath {
     /// The device of a path over a network, made on the lane; connected if there is no problem.
     std::unique_ptr<path::FabricDevice> fabric;
     path::FabricFinding finding;
+    std::shared_ptr<PathTls> tls;  ///< Null where the path is not encrypted.
 
     bool works() const { return problem.empty(); }
 };
@@ -44,7 +46,7 @@ class UnitListener {
     ~UnitListener() = default;
 };
 
-/// Opens what `config` names, where that is a file. May sleep.
+/// Opens what `config` names, where that is a file, and reads the files of its TLS. May sleep.
 OpenedPath open_path(const PathConfig& config, path::FileStores& stores);
 
 /// A path with everything on it, as assembly holds it.
@@ -77,6 +79,8 @@ class PathUnit final : private path::FabricListener {
     path::FileDevice* file() { return file_; }
 
     // --- paths over a network ---
+    /// What its connections are encrypted with, or nullptr. A reload changes what is in it.
+    PathTls* tls() { return tls_.get(); }
     /// The device, or nullptr for other paths.
     path::FabricDevice* fabric() { return fabric_.get(); }
     const path::FabricDevice* fabric() const { return fabric_.get(); }
@@ -122,6 +126,7 @@ class PathUnit final : private path::FabricListener {
     path::FileDevice* file_ = nullptr;  ///< At the bottom of path_'s devices.
     std::unique_ptr<path::FabricDevice> fabric_;
     path::FabricFinding finding_;
+    std::shared_ptr<PathTls> tls_;
     bool admitted_ = false;
     bool fenced_off_ = false;
     uint64_t connects_ = 0;

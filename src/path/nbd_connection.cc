@@ -103,7 +103,8 @@ void NbdConnection::send_handshake() {
 /// What was said in plain must be out before the stream changes hands.
 void NbdConnection::begin_upgrade() {
     if (!send_.idle()) return;
-    if (!options_.upgrade) return cut("TLS is not built in yet", IoStatus::transport);
+    if (!options_.upgrade)
+        return cut("no certificates or keys are given for TLS", IoStatus::transport);
     upgrade_ = options_.upgrade(loop_);
     upgrade_busy_ = true;
     upgrade_->begin(std::move(stream_), [this](Result<std::unique_ptr<loop::Stream>> stream) {
