@@ -10,10 +10,12 @@
 #include <cerrno>
 #include <string_view>
 
+#include "base/limits.h"
+
 namespace braidway::path {
 namespace {
 
-constexpr size_t secret_bytes_max = 255;
+constexpr size_t secret_bytes_max = limits::chap_bytes_max;
 
 Result<std::string> secret_of(std::string_view text, const std::string& file) {
     const size_t end = text.find('\n');
