@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stories about paths over a network share: servers that can be hurt, a proxy that cuts, a
-client that measures, and fio that verifies."""
+"""What stories about paths over a network share: servers that can be hurt, a proxy that cuts and
+holds answers, a client that measures, and fio that verifies."""
 
+import collections
 import hashlib
 import json
 import os
+import queue
+import random
 import select
 import signal
 import socket
@@ -17,25 +20,40 @@ from braidway import MIB, Failed, expect, expect_equal, need_libnbd, uri, wait_u
 SIZE = 32 * MIB
 KILLED_STALL = 0.050
 PATH_KEYS = 'io_timeout = "500 ms"\nresend_quiesce = "1500 ms"\nconnect_timeout = "500 ms"\n'
+# What can be done to a server while there is load: how it begins, and how it ends.
+FAULTS = {
+    "killed": ("kill", "start"),
+    "stopped": ("pause", "go_on"),
+    "cut": ("cut", None),
+    "refused": ("refuse", "admit"),  # Cut, and nobody is let in any more.
+    "late": ("hold", "let_go"),      # Answers come after the deadline.
+    "slow": ("slow", "quick"),       # So do those of all requests, for as long as it runs.
+}
 CHECKS = '[defaults]\npolling_interval = "100 ms"\nmax_polling_interval = "200 ms"\n'
 
 
 class Nbdkit:
-    """One nbdkit in the foreground, on a unix socket or a port, which can be killed and started."""
+    """One nbdkit in the foreground, on a unix socket or a port, which can be killed and started.
+    What comes over a port goes through a Cutter."""
 
     def __init__(self, stage, name, *plugin, port=None, filters=()):
         self.stage, self.name, self.plugin, self.port = stage, name, plugin, port
         self.filters = filters
         self.socket = stage.path(f"{name}.sock")
+        self.control = stage.path(f"{name}.pause")
+        self.cutter = None
         self.process = None
         self.start()
 
-    def start(self):
-        if not self.port and os.path.exists(self.socket):
-            os.unlink(self.socket)
+    def start(self, *delays):
+        for each in (self.control, *(() if self.port else (self.socket,))):
+            if os.path.exists(each):
+                os.unlink(each)
         where = ["-p", str(self.port), "-i", "127.0.0.1"] if self.port else ["-U", self.socket]
-        words = ["nbdkit", "-f", *where, *(f"--filter={each}" for each in self.filters),
-                 *self.plugin]
+        more = [f"pause-control={self.control}"] if "pause" in self.filters else []
+        filters = (*self.filters, *(("delay",) if delays else ()))
+        words = ["nbdkit", "-f", *where, *(f"--filter={each}" for each in filters),
+                 *self.plugin, *more, *delays]
         with open(self.stage.path(f"{self.name}.err"), "ab") as errors:
             self.process = self.stage.spawn(*words, stdout=errors, stderr=errors)
         wait_until(self.listens, f"nbdkit {self.name} listens", every=0.005)
@@ -48,6 +66,9 @@ class Nbdkit:
             return True
         except OSError:
             return False
+
+    def died(self):
+        return self.process.poll() is not None
 
     def kill(self):
         self.process.send_signal(signal.SIGCONT)
@@ -62,68 +83,160 @@ class Nbdkit:
     def go_on(self):
         self.process.send_signal(self.SIGNALS["go_on"])
 
+    def tell(self, word):
+        """Says a word to nbdkit's pause filter and waits for the answer."""
+        try:
+            with socket.socket(socket.AF_UNIX) as control:
+                control.settimeout(10)
+                control.connect(self.control)
+                control.sendall(word)
+                return control.recv(1)
+        except OSError:
+            return b""  # It has aborted; all_up() starts it again.
+
+    def hold(self):
+        """What comes from now on is executed, and answered, only after let_go()."""
+        self.tell(b"p")
+
+    def let_go(self):
+        self.tell(b"r")
+
+    def slow(self):
+        """It comes back with every request taking longer than the deadline."""
+        self.kill()
+        self.start("delay-read=800ms", "delay-write=800ms")
+
+    def quick(self):
+        self.kill()
+        self.start()
+
+    def faults(self):
+        return (["killed", "stopped", "slow"] + (["late"] if "pause" in self.filters else []) +
+                (["cut", "refused"] if self.cutter else []))
+
+    def cut(self):
+        self.cutter.cut()
+
+    def refuse(self):
+        self.cutter.refuse()
+
+    def admit(self):
+        self.cutter.admit()
+
     def uri(self):
         if self.port:
-            return f"nbd://127.0.0.1:{self.port}"
+            return f"nbd://127.0.0.1:{self.cutter.port if self.cutter else self.port}"
         return f"nbd+unix:///?socket={self.socket}"
 
 
 class Cutter:
-    """Passes TCP connections on to a port, and cuts them all when it is told to."""
+    """Passes TCP connections on to a port, cuts them all when it is told to, refuses new ones, and
+    holds what comes back."""
 
-    def __init__(self, port):
-        self.port = port
+    def __init__(self, target):
+        self.target = target
         self.listener = socket.create_server(("127.0.0.1", 0))
-        self.listen_port = self.listener.getsockname()[1]
-        self.pairs, self.ended = [], False
+        self.port = self.listener.getsockname()[1]
+        self.pairs, self.held, self.ended = [], False, False
+        self.orders = queue.SimpleQueue()
+        self.wake = os.eventfd(0)
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
 
-    def uri(self):
-        return f"nbd://127.0.0.1:{self.listen_port}"
+    def order(self, what):
+        """Everything is done by the one thread; returns when it is."""
+        done = threading.Event()
+        self.orders.put((what, done))
+        os.eventfd_write(self.wake, 1)
+        done.wait(10)
 
     def cut(self):
-        for each in list(self.pairs):
-            for end in each:
-                try:
-                    end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-                    end.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
+        self.order(self.drop_all)
+
+    def refuse(self):
+        self.order(self.close)
+
+    def admit(self):
+        self.order(self.listen)
+
+    def hold(self):
+        """What servers answer is kept until let_go()."""
+        self.held = True
+
+    def let_go(self):
+        self.held = False
+        self.order(lambda: None)
 
     def end(self):
         self.ended = True
-        self.cut()
+        self.order(self.close)
         self.thread.join()
-        self.listener.close()
+        os.close(self.wake)
 
     def run(self):
         while not self.ended:
-            ends = {a: b for a, b in self.pairs} | {b: a for a, b in self.pairs}
-            for ready in select.select([self.listener, *ends], [], [], 0.05)[0]:
+            ends = {near: far for near, far in self.pairs}
+            if not self.held:
+                ends |= {far: near for near, far in self.pairs}
+            listeners = [self.listener] if self.listener else []
+            for ready in select.select([self.wake, *listeners, *ends], [], [])[0]:
+                if ready is self.wake:
+                    self.obey()
+                    break
                 if ready is self.listener:
                     self.accept()
-                    continue
-                try:
-                    data = ready.recv(1 << 20)
-                    if data:
-                        ends[ready].sendall(data)
-                except OSError:
-                    data = b""
-                if not data:
-                    gone = [pair for pair in self.pairs if ready in pair]
-                    self.pairs = [pair for pair in self.pairs if ready not in pair]
-                    for pair in gone:
-                        for end in pair:
-                            end.close()
+                elif not self.pass_on(ready, ends[ready]):
+                    self.drop(next(pair for pair in self.pairs if ready in pair))
                     break
+
+    def obey(self):
+        os.eventfd_read(self.wake)
+        while not self.orders.empty():
+            what, done = self.orders.get()
+            what()
+            done.set()
+
+    def pass_on(self, source, target):
+        try:
+            data = source.recv(1 << 20)
+            if data:
+                target.sendall(data)
+            return bool(data)
+        except OSError:
+            return False
+
+    def drop(self, pair):
+        self.pairs.remove(pair)
+        for end in pair:
+            end.close()
+
+    def drop_all(self):
+        for pair in list(self.pairs):
+            for end in pair:
+                # Both sides get a reset.
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            self.drop(pair)
+
+    def close(self):
+        self.drop_all()
+        if self.listener:
+            self.listener.close()
+            self.listener = None
+
+    def listen(self):
+        self.listener = socket.create_server(("127.0.0.1", self.port))
 
     def accept(self):
         near = self.listener.accept()[0]
         try:
-            self.pairs.append((near, socket.create_connection(("127.0.0.1", self.port))))
+            far = socket.create_connection(("127.0.0.1", self.target), timeout=2)
         except OSError:
             near.close()
+            return
+        for end in (near, far):
+            end.settimeout(5)
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.pairs.append((near, far))
 
 
 def volume(paths, keys=PATH_KEYS, map_keys="", groups=None, checks=CHECKS):
@@ -152,13 +265,39 @@ def event_lines(daemon, kind):
 
 
 def fio_verify(stage, seconds):
+    """Few blocks, so that one is soon written again: only then a late write does harm. And not
+    time_based: then fio would not notice that a block has an older write of its own."""
     return stage.spawn(
         "fio", "--name=load", "--ioengine=nbd", f"--uri={uri(stage.path('db.sock'), 'db')}",
         "--rw=randrw", "--rwmixread=30", "--bs=4k", "--iodepth=16", "--verify=crc32c",
-        "--verify_fatal=1", "--verify_backlog=256", "--verify_state_save=0", "--fsync=500",
-        "--serialize_overlap=1", "--time_based", f"--runtime={seconds * 1000:.0f}ms",
+        "--verify_fatal=1", "--verify_backlog=64", "--verify_state_save=0", "--fsync=500",
+        "--serialize_overlap=1", "--size=1M", "--io_size=1T",
+        f"--runtime={seconds * 1000:.0f}ms",
         "--output-format=json", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         cwd=stage.folder)
+
+
+# Unlike a checksum, a pattern tells these blocks from those of the load before. %o is the offset.
+WHOLE = ("fio", "--name=whole", "--rw=randwrite", "--bs=4k", f"--size={SIZE}",
+         "--verify=pattern", '--verify_pattern="whole"%o', "--verify_state_save=0",
+         "--output-format=json")
+
+
+def fio_whole(stage, seconds):
+    """Writes every block of the volume once, as fast as it takes to be done within the time."""
+    return stage.spawn(
+        *WHOLE, "--ioengine=nbd", f"--uri={uri(stage.path('db.sock'), 'db')}", "--iodepth=16",
+        "--do_verify=0", "--fsync=500", f"--rate_iops={SIZE // 4096 / seconds:.0f}",
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=stage.folder)
+
+
+def check_whole(stage, image):
+    """What fio_whole() has written is in the file behind the servers."""
+    done = stage.run(*WHOLE, "--ioengine=psync", f"--filename={image}", "--verify_only=1",
+                     check=False, cwd=stage.folder)
+    expect_equal(done.returncode, 0, f"fio over the image: {done.stdout[-2000:]}{done.stderr}")
+    job = json.loads(done.stdout[done.stdout.index("{"):])["jobs"][0]
+    expect_equal(job["read"]["total_ios"], SIZE // 4096, "blocks of the image that were verified")
 
 
 def check_fio(fio, timeout=120):
@@ -183,7 +322,7 @@ def all_up(daemon, servers):
     deadline = time.monotonic() + 20
     while any(path["state"] != "up" for path in daemon.paths().values()):
         for server in servers:
-            if server.process.poll() is not None:
+            if server.died():
                 server.start()
                 aborted += 1
         if time.monotonic() > deadline:
@@ -191,6 +330,51 @@ def all_up(daemon, servers):
             raise Failed(f"waited 20 s for all paths: {checks}")
         time.sleep(0.02)
     return aborted
+
+
+def make_trouble(daemon, servers, fio, seconds, chance):
+    """Hurts all servers but one at a time, until the time is over or fio has ended; returns what
+    was done how often."""
+    done = {each: 0 for server in servers for each in server.faults()} | {"aborted": 0}
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and fio.poll() is None:
+        # Whoever was hurt before is back: at least one is never hurt.
+        done["aborted"] += all_up(daemon, servers)
+        victims = chance.sample(servers, chance.randint(1, len(servers) - 1))
+        faults = [(server, chance.choice(server.faults())) for server in victims]
+        for server, fault in faults:
+            getattr(server, FAULTS[fault][0])()
+            done[fault] += 1
+        time.sleep(chance.uniform(0.1, 1.2))
+        for server, fault in faults:
+            if FAULTS[fault][1]:
+                getattr(server, FAULTS[fault][1])()
+        time.sleep(chance.uniform(0.05, 0.3))
+    return done
+
+
+def verify_under_trouble(stage, daemon, servers, image):
+    """fio verifies what it writes, and then writes the whole volume, while servers are hurt; in
+    the end the image has what fio wrote last."""
+    seconds = (stage.options.seconds or 24) / 2
+    print(f"  seed {stage.options.seed}, {2 * seconds:g} s", flush=True)
+    chance = random.Random(stage.options.seed)
+    fio = fio_verify(stage, seconds)
+    done = collections.Counter(make_trouble(daemon, servers, fio, seconds, chance))
+    job = check_fio(fio)
+    fio = fio_whole(stage, seconds)
+    done.update(make_trouble(daemon, servers, fio, 2 * seconds, chance))
+    check_fio(fio)
+    done["aborted"] += all_up(daemon, servers)
+    check_whole(stage, image)
+    same_as_image(stage, image)
+    expect_equal(daemon.maps()["db"]["failed_to_client"], 0, "errors to the client")
+    fabric = {name: path["fabric"] for name, path in daemon.paths().items()}
+    print(f"  {dict(done)}; {job['write']['total_ios']} writes, {job['read']['total_ios']} reads "
+          f"with verification; in doubt {[each['doubtful_writes'] for each in fabric.values()]}, "
+          f"at a risk {[each['resend_risks'] for each in fabric.values()]}")
+    expect(not event_lines(daemon, "path-identity-changed"), "a path was taken for another volume")
+    expect_equal(daemon.stop(), 0, "exit code")
 
 
 class Stopwatch:

@@ -3,54 +3,30 @@
 """Paths to NBD servers: killed, restarted, stopped, cut, swapped, late; and no client sees it."""
 
 import os
-import random
 import subprocess
 import time
 
 from braidway import (MIB, expect, expect_equal, free_port, main, need_libnbd, need_tools, uri,
                       wait_until)
-from fabric_support import (CHECKS, KILLED_STALL, PATH_KEYS, SIZE, Cutter, Nbdkit, all_up,
-                            check_fio, check_killed, digest, event_lines, fio_verify,
-                            same_as_image, shown, stalls, start, volume)
+from fabric_support import (CHECKS, KILLED_STALL, PATH_KEYS, SIZE, Cutter, Nbdkit, check_fio,
+                            check_killed, digest, event_lines, fio_verify, same_as_image, shown,
+                            stalls, start, verify_under_trouble, volume)
 
 
-def story_servers_come_and_go_under_load(stage):
+def story_three_servers_come_and_go_under_load(stage):
     need_tools("nbdkit", "fio", "nbdcopy")
     image = stage.image("disk.img", SIZE)
-    servers = [Nbdkit(stage, "a", "file", image), Nbdkit(stage, "b", "file", image),
-               Nbdkit(stage, "c", "file", image, port=free_port())]
-    cutter = Cutter(servers[2].port)
+    servers = [Nbdkit(stage, "a", "file", image, filters=["pause"]),
+               Nbdkit(stage, "b", "file", image, filters=["pause"], port=free_port()),
+               Nbdkit(stage, "c", "file", image, filters=["pause"], port=free_port())]
+    for server in servers[1:]:
+        server.cutter = Cutter(server.port)
     try:
-        daemon = start(stage, volume({"a": servers[0].uri(), "b": servers[1].uri(),
-                                      "c": cutter.uri()}))
-        chance = random.Random(stage.options.seed)
-        seconds = stage.options.seconds or 20
-        fio = fio_verify(stage, seconds)
-        end = time.monotonic() + seconds
-        done = {"killed": 0, "stopped": 0, "cut": 0, "aborted": 0}
-        while time.monotonic() < end and fio.poll() is None:
-            # One server at a time, so that two paths are left.
-            done["aborted"] += all_up(daemon, servers)
-            what = chance.choice(("killed", "stopped", "cut"))
-            if what == "cut":
-                cutter.cut()
-            else:
-                server = chance.choice(servers)
-                (server.kill if what == "killed" else server.pause)()
-                time.sleep(chance.uniform(0.1, 1.2))
-                (server.start if what == "killed" else server.go_on)()
-            done[what] += 1
-            time.sleep(chance.uniform(0.05, 0.3))
-        job = check_fio(fio)
-        same_as_image(stage, image)
-        expect_equal(daemon.maps()["db"]["failed_to_client"], 0, "errors to the client")
-        paths = daemon.paths()
-        print(f"  {done}; {job['write']['total_ios']} writes, {job['read']['total_ios']} reads; "
-              f"in doubt {[path['fabric']['doubtful_writes'] for path in paths.values()]}, "
-              f"at a risk {[path['fabric']['resend_risks'] for path in paths.values()]}")
-        expect_equal(daemon.stop(), 0, "exit code")
+        daemon = start(stage, volume({each.name: each.uri() for each in servers}))
+        verify_under_trouble(stage, daemon, servers, image)
     finally:
-        cutter.end()
+        for server in servers[1:]:
+            server.cutter.end()
 
 
 def two_servers(stage, keys=PATH_KEYS, checks=CHECKS, **ports):
