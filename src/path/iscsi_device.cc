@@ -271,6 +271,22 @@ void IscsiDevice::drop_session(const std::string& reason) {
     told(reason);
 }
 
+void IscsiDevice::unit_in_doubt() {
+    probe_.start(options_.connect_timeout,
+                 [this](const Result<ScsiFinding>& found) { looked_again(found); });
+}
+
+/// A unit that is another one now is lost: who connects again compares it with the map's.
+void IscsiDevice::looked_again(const Result<ScsiFinding>& found) {
+    if (state_ != State::connected) return;
+    const uint16_t lun = options_.uri.lun;
+    if (!found) return drop_session(fmt::format("LUN {}: {}", lun, found.error().message));
+    const std::string& was = finding_.unit.wwid.text;
+    const std::string& is = found->unit.wwid.text;
+    if (is != was) return drop_session(fmt::format("LUN {} is {} now, and was {}", lun, is, was));
+    io_.unit_confirmed();
+}
+
 /// The session that was there is gone.
 void IscsiDevice::told(const std::string& reason) {
     state_ = State::down;

@@ -67,11 +67,13 @@ class IscsiDevice final : public FabricDevice, private IscsiSessionOwner, privat
     void session_lost(const Error& reason) override;
     void session_drained() override { io_.session_drained(); }
     void drop_session(const std::string& reason) override;
+    void unit_in_doubt() override;
 
     void resolved(Result<std::vector<std::string>> portals);
     void try_next_portal();
     void open_session(const std::string& portal);
     void probed(Result<ScsiFinding> found);
+    void looked_again(const Result<ScsiFinding>& found);
     void attempt_late();
     void fail_attempt(const std::string& text, int code);
     void end_attempt(Result<FabricFinding> result);
