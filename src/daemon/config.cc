@@ -14,6 +14,7 @@
 #include "base/check.h"
 #include "daemon/config_reader.h"
 #include "daemon/config_sections.h"
+#include "daemon/host_identity.h"
 #include "daemon/words.h"
 
 namespace braidway::daemon {
@@ -125,7 +126,12 @@ std::expected<Config, ConfigProblems> parse_config(std::string_view text, const 
 std::expected<Config, ConfigProblems> load_config(const std::string& file) {
     const Result<std::string> text = read_file(file);
     if (!text) return std::unexpected(ConfigProblems{{file, 0, "", text.error().message}});
-    return parse_config(*text, file);
+    auto config = parse_config(*text, file);
+    if (config)
+        for (PathConfig& path : config->paths)
+            if (path.device.kind == DeviceConfig::Kind::iscsi)
+                path.device.iscsi.host = host_identity();
+    return config;
 }
 
 std::string ConfigProblem::text() const {
@@ -161,6 +167,22 @@ std::string DeviceConfig::text() const {
             return fmt::format("error:{}", size_bytes);
         case Kind::nbd:
             return nbd.uri.text();
+        case Kind::iscsi:
+            return iscsi.uri.text();
+    }
+    return {};
+}
+
+Duration DeviceConfig::resend_quiesce() const {
+    switch (kind) {
+        case Kind::file:
+        case Kind::zero:
+        case Kind::error:
+            return {};
+        case Kind::nbd:
+            return nbd.resend_quiesce;
+        case Kind::iscsi:
+            return iscsi.resend_quiesce;
     }
     return {};
 }

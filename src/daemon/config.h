@@ -14,6 +14,7 @@
 #include "daemon/control.h"
 #include "daemon/layer_config.h"
 #include "export/nbd_address.h"
+#include "path/iscsi_uri.h"
 #include "path/nbd_fingerprint.h"
 #include "tls/tls_context.h"
 #include "wire/nbd_handshake.h"
@@ -88,6 +89,24 @@ struct NbdPathConfig {
     friend bool operator==(const NbdPathConfig&, const NbdPathConfig&) = default;
 };
 
+/// How a unit of an iSCSI target is used; path::IscsiOptions says more.
+struct IscsiPathConfig {
+    path::IscsiUri uri;
+    std::string initiator;  ///< Empty: made of `host`.
+    /// With the path's name what its initiator port is made of: the host; daemon and map on it.
+    std::string host{};
+    std::string place{};
+    std::string chap_secret_file{};         ///< Empty = none. Read when the path connects.
+    std::string chap_mutual_secret_file{};  ///< The same.
+    bool data_digest = false;
+    Duration connect_timeout = std::chrono::seconds(10);
+    Duration task_management_timeout = std::chrono::seconds(5);
+    std::optional<Duration> keepalive = std::chrono::seconds(5);
+    Duration resend_quiesce = std::chrono::seconds(30);  ///< 0 = off.
+
+    friend bool operator==(const IscsiPathConfig&, const IscsiPathConfig&) = default;
+};
+
 /// What is at the bottom of a path.
 struct DeviceConfig {
     enum class Kind : uint8_t {
@@ -95,16 +114,20 @@ struct DeviceConfig {
         zero,   ///< Reads zeroes, forgets writes: `size_bytes`.
         error,  ///< Fails everything: `size_bytes`.
         nbd,    ///< An export of an NBD server: `nbd`.
+        iscsi,  ///< A unit of an iSCSI target: `iscsi`.
     };
     Kind kind = Kind::file;
     std::string path;
     uint64_t size_bytes = 0;
     bool holes = false;  ///< zero: says that it is one hole.
     NbdPathConfig nbd{};
+    IscsiPathConfig iscsi{};
 
     /// Whether it is at the other end of a network, and may come and go.
-    bool is_fabric() const { return kind == Kind::nbd; }
-    /// "file:/srv/disk.img", "zero:1073741824", "nbd://host:10809/disk".
+    bool is_fabric() const { return kind == Kind::nbd || kind == Kind::iscsi; }
+    /// How long a write whose answer was lost may still happen; 0 where none can be lost.
+    Duration resend_quiesce() const;
+    /// "file:/srv/disk.img", "zero:1073741824", "nbd://host:10809/disk"; without secrets.
     std::string text() const;
     friend bool operator==(const DeviceConfig&, const DeviceConfig&) = default;
 };
@@ -223,7 +246,7 @@ using ConfigProblems = std::vector<ConfigProblem>;
 /// Errors: every problem of the text, not only the first.
 std::expected<Config, ConfigProblems> parse_config(std::string_view text, const std::string& file);
 
-/// Reads a configuration file.
+/// Reads a configuration file, and fills in which host this is.
 std::expected<Config, ConfigProblems> load_config(const std::string& file);
 
 /// The problems on one line, for the log and for answers.

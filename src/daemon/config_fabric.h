@@ -2,6 +2,7 @@
 // [path.NAME] where its device is at the other end of a network.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -17,6 +18,9 @@ void read_fabric_device(TableReader& reader, PathConfig& path, const Draft& draf
                         const std::string& device);
 
 /// Reads the keys that only devices of a network have; writes down those that are in the way.
-void read_fabric_keys(TableReader& reader, PathConfig& path);
+void read_fabric_keys(TableReader& reader, PathConfig& path, const Draft& draft);
+
+/// Reads `initiator`, of a path or of [defaults].
+std::optional<std::string> read_initiator(TableReader& reader);
 
 }  // namespace braidway::daemon

@@ -68,6 +68,20 @@ void inherit(Draft& draft, const std::map<std::string, size_t>& map_of_path) {
     }
 }
 
+/// What only the whole file tells of paths over iSCSI.
+void name_initiators(Draft& draft, const std::map<std::string, size_t>& map_of_path) {
+    for (PathConfig& path : draft.config.paths) {
+        IscsiPathConfig& iscsi = path.device.iscsi;
+        if (path.device.kind != DeviceConfig::Kind::iscsi) continue;
+        if (iscsi.initiator.empty()) iscsi.initiator = draft.default_initiator.value_or("");
+        const auto map = map_of_path.find(path.name);
+        if (map == map_of_path.end()) continue;
+        // Of two daemons of a host with maps of one name neither may end the other's sessions.
+        iscsi.place =
+            fmt::format("{} {}", draft.config.api.socket, draft.config.maps[map->second].name);
+    }
+}
+
 /// "map.db.groups[1].paths[2]": where `path` is first used, counted from 1 as in messages.
 std::string place_of(const Config& config, std::string_view path) {
     for (const MapConfig& map : config.maps)
@@ -101,11 +115,11 @@ void check_quiesce(const Draft& draft, ProblemList& problems) {
             for (const GroupPath& each : group.paths) {
                 const PathConfig* path = draft.config.path(each.path);
                 if (path == nullptr || !path->device.is_fabric()) continue;
-                if (path->device.nbd.resend_quiesce >= map.fence_timeout)
+                if (path->device.resend_quiesce() >= map.fence_timeout)
                     problems.add(path->line, fmt::format("path.{}.resend_quiesce", path->name),
                                  fmt::format("{} is not shorter than the fence_timeout of map {} "
                                              "({}), which would answer its writes with an error",
-                                             format_duration(path->device.nbd.resend_quiesce),
+                                             format_duration(path->device.resend_quiesce()),
                                              map.name, format_duration(map.fence_timeout)));
             }
     }
@@ -169,6 +183,7 @@ void join_sections(Draft& draft, ProblemList& problems) {
     check_exports(draft, problems);
     check_addresses(draft, problems);
     inherit(draft, map_of_path);
+    name_initiators(draft, map_of_path);
 }
 
 }  // namespace braidway::daemon

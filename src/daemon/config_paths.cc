@@ -13,7 +13,8 @@ namespace braidway::daemon {
 namespace {
 
 constexpr std::string_view known_devices =
-    "\"file:PATH\", \"nbd://HOST/EXPORT\", \"zero:SIZE\" or \"error:SIZE\"";
+    "\"file:PATH\", \"nbd://HOST/EXPORT\", \"iscsi://HOST/TARGET/LUN\", \"zero:SIZE\" or "
+    "\"error:SIZE\"";
 
 void read_device(TableReader& reader, PathConfig& path, const Draft& draft) {
     const bool missing = !reader.has("device");
@@ -30,8 +31,6 @@ void read_device(TableReader& reader, PathConfig& path, const Draft& draft) {
     if (colon == std::string::npos) return expected(fmt::format("'{}' has no scheme", *text));
     if (names_fabric_device(*text)) {
         read_fabric_device(reader, path, draft, *text);
-    } else if (scheme == "iscsi") {
-        return expected(fmt::format("'{}' is not supported by this version", *text));
     } else if (scheme == "file") {
         if (rest.empty()) return expected("the file has no name");
         path.device.kind = DeviceConfig::Kind::file;
@@ -44,7 +43,7 @@ void read_device(TableReader& reader, PathConfig& path, const Draft& draft) {
         path.device.kind = scheme == "zero" ? DeviceConfig::Kind::zero : DeviceConfig::Kind::error;
         path.device.size_bytes = *size;
     } else {
-        const std::vector<std::string> known{"file", "nbd", "zero", "error"};
+        const std::vector<std::string> known{"file", "nbd", "iscsi", "zero", "error"};
         return expected(fmt::format("'{}:' is unknown{}", scheme, did_you_mean(scheme, known)));
     }
     if (holes && path.device.kind != DeviceConfig::Kind::zero)
@@ -123,7 +122,7 @@ void read_path(TableReader& reader, const std::string& name, Draft& draft) {
     path.name = name;
     path.line = reader.line();
     read_device(reader, path, draft);
-    read_fabric_keys(reader, path);
+    read_fabric_keys(reader, path, draft);
     read_layers(reader, path);
     path.read_only = reader.boolean("read_only").value_or(false);
     if (const auto block =

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "base/units.h"
+#include "daemon/config_fabric.h"
 #include "multipath/selector.h"
 
 namespace braidway::daemon {
@@ -78,6 +79,7 @@ void read_defaults(TableReader& reader, Draft& draft) {
     draft.defaults = read_inherited_keys(reader);
     draft.default_selector = read_selector(reader);
     draft.default_no_path = read_no_path(reader);
+    draft.default_initiator = read_initiator(reader);
     reader.finish();
 }
 

@@ -32,6 +32,7 @@ struct Draft {
     InheritedKeys defaults;
     std::optional<std::string> default_selector;
     std::optional<NoPathConfig> default_no_path;
+    std::optional<std::string> default_initiator;
     std::vector<InheritedKeys> path_keys;            ///< As config.paths.
     std::vector<InheritedKeys> map_keys;             ///< As config.maps.
     std::map<std::string, uint32_t> path_use_lines;  ///< Where each path is put into a group.

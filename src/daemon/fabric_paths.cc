@@ -4,11 +4,14 @@
 #include <algorithm>
 #include <utility>
 
+#include "path/iscsi_device.h"
 #include "path/nbd_device.h"
 
 namespace braidway::daemon {
 
-std::unique_ptr<path::FabricDevice> make_fabric_device(loop::Loop& loop, const PathConfig& config) {
+namespace {
+
+path::NbdDeviceOptions nbd_options_of(const PathConfig& config) {
     const NbdPathConfig& nbd = config.device.nbd;
     path::NbdDeviceOptions options;
     options.uri = nbd.uri;
@@ -22,11 +25,41 @@ std::unique_ptr<path::FabricDevice> make_fabric_device(loop::Loop& loop, const P
     options.drops_closed = nbd.drops_closed;
     options.shared_cache = nbd.shared_cache;
     options.fingerprint = nbd.fingerprint;
-    return std::make_unique<path::NbdDevice>(loop, std::move(options));
+    return options;
+}
+
+}  // namespace
+
+path::IscsiOptions iscsi_options_of(const PathConfig& config) {
+    const IscsiPathConfig& iscsi = config.device.iscsi;
+    path::IscsiOptions options;
+    options.uri = iscsi.uri;
+    options.secret_file = iscsi.chap_secret_file;
+    options.target_secret_file = iscsi.chap_mutual_secret_file;
+    options.initiator =
+        iscsi.initiator.empty() ? path::default_initiator(iscsi.host) : iscsi.initiator;
+    path::iscsi_port_id(options, iscsi.host, iscsi.place, config.name);
+    options.data_digest = iscsi.data_digest;
+    options.read_only = config.read_only;
+    options.block_bytes = config.block_bytes;
+    options.connect_timeout = iscsi.connect_timeout;
+    options.io_timeout = config.io_timeout;
+    options.task_management_timeout = iscsi.task_management_timeout;
+    options.keepalive = iscsi.keepalive;
+    options.resend_quiesce = iscsi.resend_quiesce;
+    return options;
+}
+
+std::unique_ptr<path::FabricDevice> make_fabric_device(loop::Loop& loop, const PathConfig& config) {
+    CHECK(config.device.is_fabric(), "devices of a network are made here");
+    if (config.device.kind == DeviceConfig::Kind::iscsi)
+        return std::make_unique<path::IscsiDevice>(loop, iscsi_options_of(config));
+    return std::make_unique<path::NbdDevice>(loop, nbd_options_of(config));
 }
 
 Duration connect_timeout_of(const PathConfig& config) {
-    return config.device.nbd.connect_timeout;
+    return config.device.kind == DeviceConfig::Kind::iscsi ? config.device.iscsi.connect_timeout
+                                                           : config.device.nbd.connect_timeout;
 }
 
 void FabricNursery::connect(const std::vector<PathConfig>& paths, std::function<void()> done) {

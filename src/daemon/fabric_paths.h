@@ -9,11 +9,15 @@
 #include <vector>
 
 #include "daemon/path_unit.h"
+#include "path/iscsi_options.h"
 
 namespace braidway::daemon {
 
 /// Makes the device that `config` names; not connected. `config.device` is one of a network.
 std::unique_ptr<path::FabricDevice> make_fabric_device(loop::Loop& loop, const PathConfig& config);
+
+/// What a path's device is told, but for secrets that stand in files. `config.device` is iSCSI.
+path::IscsiOptions iscsi_options_of(const PathConfig& config);
 
 /// How long connecting may take, as configured.
 Duration connect_timeout_of(const PathConfig& config);

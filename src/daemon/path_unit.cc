@@ -77,6 +77,7 @@ Result<std::unique_ptr<PathUnit>> PathUnit::create(loop::Loop& loop, memory::Buf
                                                            block_bytes, IoStatus::io);
             break;
         case DeviceConfig::Kind::nbd:
+        case DeviceConfig::Kind::iscsi:
             CHECK(opened.fabric != nullptr, "devices of a network are made before their paths");
             devices = std::make_unique<FabricBottom>(*opened.fabric);
             break;

@@ -26,6 +26,20 @@ std::optional<Portal> portal_of(std::string_view text) {
     return Portal{uri->host, uri->port};
 }
 
+/// What `disk` offers in blocks of `block_bytes`.
+Result<block::Geometry> geometry_of(const ScsiDisk& disk, std::optional<uint32_t> block_bytes) {
+    block::Geometry geometry = disk.geometry();
+    if (!block_bytes) return geometry;
+    if (*block_bytes < geometry.block_bytes)
+        return fail(fmt::format("block_size {} is smaller than the {} bytes of the disk's blocks",
+                                *block_bytes, geometry.block_bytes),
+                    EINVAL);
+    geometry.block_bytes = *block_bytes;
+    geometry.size_bytes -= geometry.size_bytes % *block_bytes;
+    geometry.preferred_bytes = std::max(geometry.preferred_bytes, *block_bytes);
+    return geometry;
+}
+
 IscsiLogin login_of(const IscsiOptions& options, const std::string& portal) {
     const IscsiUri& uri = options.uri;
     return {.portal = portal,
@@ -60,9 +74,16 @@ IscsiDevice::IscsiDevice(loop::Loop& loop, IscsiOptions options)
            .requests_max = options_.requests_max,
            .commands_max = options_.commands_max},
           doubts_, *this) {
-    for (void** owner :
-         {&attempt_timer_.owner, &keepalive_timer_.owner, &failed_.owner, &ping_.owner})
+    for (void** owner : {&attempt_timer_.owner, &keepalive_timer_.owner, &failed_.owner,
+                         &ping_.owner, &secrets_.owner})
         *owner = this;
+    secrets_.work = [](loop::BlockingCall& base) {
+        ReadSecrets& call = static_cast<ReadSecrets&>(base);
+        call.outcome = read_iscsi_secrets(call.options);
+    };
+    secrets_.done = [](loop::BlockingCall& call) {
+        static_cast<IscsiDevice*>(call.owner)->secrets_read();
+    };
     attempt_timer_.fire = [](loop::Timer& timer, Instant) {
         static_cast<IscsiDevice*>(timer.owner)->attempt_late();
     };
@@ -89,7 +110,7 @@ IscsiCounters IscsiDevice::counters() const {
 bool IscsiDevice::quiet() const {
     const bool buried = std::ranges::all_of(graves_, [](const auto& one) { return one->quiet(); });
     return session_ == nullptr && buried && !connected_ && failed_.idle() && resolver_.quiet() &&
-           !probe_.busy() && channel_.quiet() && io_.quiet() && !ping_.busy;
+           !secrets_.busy && !probe_.busy() && channel_.quiet() && io_.quiet() && !ping_.busy;
 }
 
 // --- connecting ----------------------------------------------------------------------------------
@@ -97,9 +118,29 @@ bool IscsiDevice::quiet() const {
 void IscsiDevice::connect(Connected done) {
     CHECK(state_ == State::down && !connected_, "one attempt at a time, when there is no session");
     connected_ = std::move(done);
-    state_ = State::resolving;
     redirects_ = 0;
     loop_.arm_after(attempt_timer_, options_.connect_timeout);
+    if (options_.secret_file.empty() && options_.target_secret_file.empty()) return resolve();
+    state_ = State::reading;
+    // One that an earlier attempt did not wait for is waited for now.
+    if (secrets_.busy) return;
+    secrets_.busy = true;
+    secrets_.options = options_;
+    loop_.run_blocking(secrets_);
+}
+
+void IscsiDevice::secrets_read() {
+    secrets_.busy = false;
+    if (state_ != State::reading) return;
+    if (!secrets_.outcome)
+        return fail_attempt(secrets_.outcome.error().message, secrets_.outcome.error().code);
+    options_.secret = secrets_.options.secret;
+    options_.target_secret = secrets_.options.target_secret;
+    resolve();
+}
+
+void IscsiDevice::resolve() {
+    state_ = State::resolving;
     resolver_.resolve(
         options_.uri.host, options_.uri.port,
         [this](Result<std::vector<std::string>> portals) { resolved(std::move(portals)); });
@@ -176,6 +217,12 @@ void IscsiDevice::probed(Result<ScsiFinding> found) {
     }
     finding_ = std::move(*found);
     finding_.disk.read_only = finding_.disk.read_only || options_.read_only;
+    const auto geometry = geometry_of(finding_.disk, options_.block_bytes);
+    if (!geometry) {
+        bury_session();
+        return fail_attempt(geometry.error().message, geometry.error().code);
+    }
+    found_geometry_ = *geometry;
     // The login with our initiator port has ended the session before, where it is the same target
     // port; TEST UNIT READY was answered on the new one.
     io_.port_taken_over(portal_);
@@ -183,7 +230,7 @@ void IscsiDevice::probed(Result<ScsiFinding> found) {
     loop_.disarm(attempt_timer_);
     arrivals_seen_ = session_->arrivals();
     keep_alive_later();
-    end_attempt(FabricFinding{.geometry = finding_.disk.geometry(),
+    end_attempt(FabricFinding{.geometry = found_geometry_,
                               .identity = finding_.unit.wwid.text,
                               .description = description(),
                               .shared_cache = true});
@@ -195,12 +242,16 @@ std::string IscsiDevice::description() const {
                                    options_.uri.lun, unit.vendor, unit.product, unit.revision);
     if (!unit.serial.empty()) text += ", serial number " + unit.serial;
     if (finding_.disk.read_only) text += ", read-only";
+    text += ", as " + options_.initiator;
     return text;
 }
 
 void IscsiDevice::attempt_late() {
     std::string at;
     switch (state_) {
+        case State::reading:
+            at = "the files of the secrets were not read";
+            break;
         case State::resolving:
             at = fmt::format("the name '{}' was not resolved", options_.uri.host);
             break;
@@ -226,7 +277,7 @@ void IscsiDevice::fail_attempt(const std::string& text, int code) {
     bury_session();
     loop_.disarm(attempt_timer_);
     state_ = State::down;
-    failure_ = {fmt::format("{}: {}", options_.uri.text(), text), code};
+    failure_ = {text, code};
     if (connected_ && failed_.idle()) loop_.complete_soon(failed_, 0);
 }
 
@@ -239,7 +290,7 @@ void IscsiDevice::end_attempt(Result<FabricFinding> result) {
 
 void IscsiDevice::admit() {
     CHECK(state_ == State::connected, "a device that is admitted is connected");
-    geometry_ = finding_.disk.geometry();
+    geometry_ = found_geometry_;
     admitted_ = true;
     io_.session_up(*session_, finding_.disk, portal_);
 }
@@ -290,12 +341,11 @@ void IscsiDevice::looked_again(const Result<ScsiFinding>& found) {
 /// The session that was there is gone.
 void IscsiDevice::told(const std::string& reason) {
     state_ = State::down;
-    if (listener_ != nullptr)
-        listener_->connection_lost(fmt::format("{}: {}", options_.uri.text(), reason));
+    if (listener_ != nullptr) listener_->connection_lost(reason);
 }
 
 void IscsiDevice::keep_alive_later() {
-    loop_.arm_after(keepalive_timer_, options_.keepalive);
+    if (options_.keepalive) loop_.arm_after(keepalive_timer_, *options_.keepalive);
 }
 
 void IscsiDevice::keep_alive() {
@@ -304,7 +354,7 @@ void IscsiDevice::keep_alive() {
     const bool silent = std::exchange(arrivals_seen_, session_->arrivals()) == arrivals_seen_;
     if (silent && ping_.busy)
         return drop_session(
-            fmt::format("no sign of life for {}", format_duration(2 * options_.keepalive)));
+            fmt::format("no sign of life for {}", format_duration(2 * *options_.keepalive)));
     keep_alive_later();
     if (!silent || ping_.busy) return;
     session_->ping(ping_);

@@ -29,8 +29,9 @@ struct IscsiCounters {
 /// with the same initiator port at the same portal is logged in and has answered TEST UNIT READY:
 /// by RFC 7143 (6.3.5) that has ended all commands of the session before; else after
 /// resend_quiesce.
-/// Errors:  connect() answers one line with the URI, without secrets, and what to do. Requests end
-///          as IscsiIo says.
+/// Secrets that stand in files are read on the lane's helper thread, each time it connects.
+/// Errors:  connect() answers one line, without secrets, which says what to do. Requests end as
+///          IscsiIo says.
 /// Threads: one lane.
 class IscsiDevice final : public FabricDevice, private IscsiSessionOwner, private IscsiIoOwner {
   public:
@@ -55,6 +56,7 @@ class IscsiDevice final : public FabricDevice, private IscsiSessionOwner, privat
     /// Where the connection is.
     enum class State : uint8_t {
         down,        ///< Left by connect().
+        reading,     ///< The secrets are read from their files.
         resolving,   ///< The host's name is looked up.
         logging_in,  ///< A portal was called.
         probing,     ///< A session is there; the unit is asked who it is.
@@ -69,6 +71,8 @@ class IscsiDevice final : public FabricDevice, private IscsiSessionOwner, privat
     void drop_session(const std::string& reason) override;
     void unit_in_doubt() override;
 
+    void secrets_read();
+    void resolve();
     void resolved(Result<std::vector<std::string>> portals);
     void try_next_portal();
     void open_session(const std::string& portal);
@@ -84,11 +88,20 @@ class IscsiDevice final : public FabricDevice, private IscsiSessionOwner, privat
     void told(const std::string& reason);
     std::string description() const;
 
+    /// On the helper thread, with options of its own.
+    struct ReadSecrets : loop::BlockingCall {
+        IscsiOptions options;
+        Result<void> outcome;
+        bool busy = false;
+    };
+
     loop::Loop& loop_;
     IscsiOptions options_;
+    ReadSecrets secrets_;
     State state_ = State::down;
     bool admitted_ = false;
     block::Geometry geometry_;
+    block::Geometry found_geometry_;  ///< Of the last connect().
     ScsiFinding finding_;
     Connected connected_;
     Error failure_;  ///< Of the attempt, delivered from the loop.

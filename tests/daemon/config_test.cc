@@ -308,7 +308,9 @@ std::string map_file(const std::string& lines) {
 }
 
 const std::string device_forms =
-    "; expected \"file:PATH\", \"nbd://HOST/EXPORT\", \"zero:SIZE\" or \"error:SIZE\"";
+    "; expected \"file:PATH\", \"nbd://HOST/EXPORT\", \"iscsi://HOST/TARGET/LUN\", \"zero:SIZE\" "
+    "or "
+    "\"error:SIZE\"";
 
 const BadFile bad_files[] = {
     {"Syntax",
@@ -344,10 +346,6 @@ const BadFile bad_files[] = {
     {"DeviceWithoutScheme",
      path_file("device = \"/srv/disk.img\""),
      {"/etc/b.toml:2: path.a1.device: '/srv/disk.img' has no scheme" + device_forms}},
-    {"DeviceOfLaterVersions",
-     path_file("device = \"iscsi://server/iqn.x/0\""),
-     {"/etc/b.toml:2: path.a1.device: 'iscsi://server/iqn.x/0' is not supported by this version" +
-      device_forms}},
     {"NbdUriWrong",
      path_file("device = \"nbd://server:99999/x\""),
      {"/etc/b.toml:2: path.a1.device: " +
@@ -359,7 +357,7 @@ const BadFile bad_files[] = {
     {"NbdKeysOfAFile",
      path_file("device = \"zero:1G\"\nconnections = 2\nresend_quiesce = \"5 s\""),
      {"/etc/b.toml:3: path.a1.connections: belongs to nbd: devices only",
-      "/etc/b.toml:4: path.a1.resend_quiesce: belongs to nbd: devices only"}},
+      "/etc/b.toml:4: path.a1.resend_quiesce: belongs to nbd: and iscsi: devices only"}},
     {"NbdKeysOutOfRange",
      path_file("device = \"nbd://h/x\"\nconnections = 99\nfingerprint = [\"x\"]"),
      {"/etc/b.toml:3: path.a1.connections: 99 is out of range; expected a whole number "

@@ -43,6 +43,41 @@ TEST_F(FabricNurseryTest, ConnectsAllAndSaysWhyOneIsNotThere) {
     EXPECT_EQ(graveyard_.size(), 2u);
 }
 
+TEST_F(FabricNurseryTest, MakesADeviceOfEachKind) {
+    PathConfig iscsi;
+    iscsi.name = "c";
+    iscsi.device.kind = DeviceConfig::Kind::iscsi;
+    iscsi.device.iscsi.uri = *path::IscsiUri::parse("iscsi://joe@127.0.0.1:1/iqn.x/0");
+    iscsi.device.iscsi.chap_secret_file = "/nonexistent/secret";
+    iscsi.device.iscsi.connect_timeout = 7s;
+    EXPECT_EQ(connect_timeout_of(iscsi), 7s);
+    bool answered = false;
+    nursery_.connect({iscsi, nowhere("a")}, [&] { answered = true; });
+    while (!answered) loop_->turn(loop_->now() + 1ms);
+    OpenedPath opened = nursery_.take("c");
+    ASSERT_NE(opened.fabric, nullptr);
+    EXPECT_NE(opened.fabric->scsi(), nullptr);
+    EXPECT_THAT(opened.problem, HasSubstr("/nonexistent/secret: cannot be read"));
+    graveyard_.bury(std::move(opened.fabric));
+}
+
+TEST(FabricPaths, AnIscsiPathLogsInFromAPortOfItsOwn) {
+    const auto options = [](const std::string& host, const std::string& map,
+                            const std::string& path) {
+        PathConfig config;
+        config.name = path;
+        config.device.iscsi.host = host;
+        config.device.iscsi.place = map;
+        return iscsi_options_of(config);
+    };
+    const path::IscsiOptions one = options("h", "m", "p");
+    EXPECT_EQ(one.initiator, path::default_initiator("h"));
+    EXPECT_EQ(one.isid, options("h", "m", "p").isid);
+    EXPECT_NE(one.isid, options("h", "m", "q").isid);
+    EXPECT_NE(one.isid, options("h", "n", "p").isid);
+    EXPECT_NE(one.initiator, options("g", "m", "p").initiator);
+}
+
 TEST_F(FabricNurseryTest, WithNothingToConnectItIsDoneAtOnce) {
     int answers = 0;
     nursery_.connect({}, [&] { ++answers; });

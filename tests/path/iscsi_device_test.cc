@@ -157,15 +157,45 @@ TEST_F(IscsiDeviceTest, ProvesItselfByChapAndAsksTheTargetToo) {
     EXPECT_EQ(refusal(both), "none");
 
     one_way.secret = "wrong-secret";
-    EXPECT_EQ(
-        refusal(one_way),
-        one_way.uri.text() + ": the target refuses user 'joe' or its CHAP secret; check both");
+    EXPECT_EQ(refusal(one_way), "the target refuses user 'joe' or its CHAP secret; check both");
     EXPECT_THAT(refusal(options(uri())), HasSubstr("wants CHAP; name a user"));
     both.target_secret = "not-the-array";
     EXPECT_THAT(refusal(both), HasSubstr("did not prove itself (mutual CHAP)"));
     both.target_secret = "secret-of-array";
     both.uri.target_user = "another";
     EXPECT_THAT(refusal(both), HasSubstr("did not prove itself (mutual CHAP)"));
+}
+
+TEST_F(IscsiDeviceTest, ReadsItsSecretAnewEachTimeItConnects) {
+    target_->add_user("joe", "secret-of-joe");
+    target_->bind_user(1, "joe");
+    IscsiOptions with_file = options(uri(1, "joe@"));
+    with_file.secret_file = target_->folder() + "/joe";
+    std::ofstream(with_file.secret_file) << "secret-of-jim";
+    ASSERT_EQ(chmod(with_file.secret_file.c_str(), 0600), 0);
+    IscsiDevice& device = make(with_file);
+    const auto wrong = connect(device);
+    ASSERT_FALSE(wrong);
+    EXPECT_THAT(wrong.error().message, HasSubstr("refuses user 'joe'"));
+    std::ofstream(with_file.secret_file) << "secret-of-joe";
+    EXPECT_TRUE(connect(device)) << "without being told";
+    device.disconnect();
+    ASSERT_EQ(chmod(with_file.secret_file.c_str(), 0644), 0);
+    const auto open = connect(device);
+    ASSERT_FALSE(open);
+    EXPECT_THAT(open.error().message, HasSubstr("other users may read or write this secret"));
+}
+
+TEST_F(IscsiDeviceTest, OffersTheBlocksThatItIsTold) {
+    IscsiOptions larger = options(uri());
+    larger.block_bytes = 4096;
+    IscsiDevice& device = connected(larger);
+    EXPECT_EQ(device.geometry().block_bytes, 4096u);
+    Client write(IoOp::write, 4096, 4096, 'b');
+    EXPECT_EQ(run(device, write), IoStatus::ok);
+    EXPECT_EQ(stored(4096, 4096), std::string(4096, 'b'));
+    larger.block_bytes = 256;
+    EXPECT_THAT(refusal(larger), HasSubstr("block_size 256 is smaller than the 512 bytes"));
 }
 
 TEST_F(IscsiDeviceTest, SaysInOneLineWhatToDo) {
@@ -176,8 +206,7 @@ TEST_F(IscsiDeviceTest, SaysInOneLineWhatToDo) {
     };
     EXPECT_THAT(refusal(with_target("iqn.2026-11.org.example:none")),
                 HasSubstr("this portal has no target 'iqn.2026-11.org.example:none'"));
-    EXPECT_EQ(refusal(options(uri(9))),
-              options(uri(9)).uri.text() + ": LUN 9: the target has no such LUN; it has 0, 1");
+    EXPECT_EQ(refusal(options(uri(9))), "LUN 9: the target has no such LUN; it has 0, 1");
     EXPECT_THAT(refusal(options(uri(0))), HasSubstr("no disk but a device of type 0x0c"));
     IscsiOptions refused = options(uri());
     refused.uri.port = Tgtd::free_port();

@@ -28,7 +28,7 @@ TEST(IscsiOptions, AreCheckedBeforeAnythingIsCalled) {
     IscsiOptions options = options_of("iscsi://h/iqn.a/1");
     EXPECT_EQ(problem_of(options), "none");
     options.data_digest = true;
-    EXPECT_THAT(problem_of(options), HasSubstr("iscsi://h/iqn.a/1: data_digest is not offered"));
+    EXPECT_THAT(problem_of(options), HasSubstr("data_digest is not offered"));
     options = options_of("iscsi://h/iqn.a/1");
     options.initiator = "us";
     EXPECT_THAT(problem_of(options), HasSubstr("initiator's name 'us'"));
@@ -56,15 +56,42 @@ TEST(IscsiOptions, ChapNeedsUserAndSecretOfEachSide) {
 TEST(IscsiOptions, SecretsComeFromFiles) {
     const std::string file = testing::TempDir() + "/iscsi-options-" + std::to_string(getpid());
     std::ofstream(file) << "secret\n";
-    IscsiOptions options;
+    std::ofstream(file + "2") << "another\n";
     ASSERT_EQ(chmod(file.c_str(), 0600), 0);
-    EXPECT_TRUE(read_iscsi_secrets(options, file, ""));
+    ASSERT_EQ(chmod((file + "2").c_str(), 0600), 0);
+    IscsiOptions options = options_of("iscsi://joe@h/iqn.a/1");
+    options.secret_file = file;
+    EXPECT_EQ(problem_of(options), "none") << "a file will do, before it is read";
+    ASSERT_TRUE(read_iscsi_secrets(options));
     EXPECT_EQ(options.secret, "secret");
     EXPECT_EQ(options.target_secret, "");
-    EXPECT_TRUE(read_iscsi_secrets(options, "", file));
-    EXPECT_EQ(options.target_secret, "secret");
-    EXPECT_FALSE(read_iscsi_secrets(options, file + "x", ""));
+    options = options_of("iscsi://joe@h/iqn.a/1?target_user=array");
+    options.secret_file = options.target_secret_file = file;
+    const auto same = read_iscsi_secrets(options);
+    ASSERT_FALSE(same);
+    EXPECT_THAT(same.error().message, HasSubstr("must differ"));
+    options.target_secret_file = file + "2";
+    ASSERT_TRUE(read_iscsi_secrets(options));
+    EXPECT_EQ(options.target_secret, "another");
+    ASSERT_EQ(chmod(file.c_str(), 0644), 0);
+    const auto open = read_iscsi_secrets(options);
+    ASSERT_FALSE(open);
+    EXPECT_THAT(open.error().message, HasSubstr("chmod 600"));
     unlink(file.c_str());
+    unlink((file + "2").c_str());
+}
+
+TEST(IscsiOptions, AnInitiatorHasAnIscsiName) {
+    EXPECT_TRUE(check_initiator_name("iqn.2026-11.org.example:host"));
+    EXPECT_TRUE(check_initiator_name("eui.02004567A425678D"));
+    EXPECT_FALSE(check_initiator_name(""));
+    EXPECT_FALSE(check_initiator_name("host"));
+    EXPECT_FALSE(check_initiator_name("iqn.2026-11.org.example:a host"));
+    EXPECT_FALSE(check_initiator_name("iqn." + std::string(220, 'a')));
+    EXPECT_TRUE(check_initiator_name(default_initiator("a")));
+    EXPECT_NE(default_initiator("a"), default_initiator("b"));
+    // Written down: targets let initiators in by their names.
+    EXPECT_EQ(default_initiator("host"), "iqn.2026-11.org.braidway:70d93923b3384822");
 }
 
 TEST(IscsiOptions, EachPathHasAPortOfItsOwnThatStays) {

@@ -63,7 +63,6 @@ inline constexpr std::array untested{
               "tests/e2e/lifecycle.py starts, reloads and stops the whole"},
     Exemption{"src/daemon/config_join.cc", "tests/daemon/config_test.cc: its only caller"},
     Exemption{"src/daemon/config_maps.cc", "tests/daemon/config_test.cc: its only caller"},
-    Exemption{"src/daemon/config_fabric.cc", "tests/daemon/config_test.cc: as config_paths.cc"},
     Exemption{"src/daemon/config_paths.cc", "tests/daemon/config_test.cc: its only caller"},
     Exemption{"src/daemon/config_reader.cc", "tests/daemon/config_test.cc: its only caller"},
     Exemption{"src/daemon/config_sections.cc", "tests/daemon/config_test.cc: its only caller"},
