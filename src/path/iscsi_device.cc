@@ -40,6 +40,13 @@ Result<block::Geometry> geometry_of(const ScsiDisk& disk, std::optional<uint32_t
     return geometry;
 }
 
+/// Whether a login with the same initiator port ends what the session before had under way, as RFC
+/// 7143 (6.3.5) has it. tgtd, whose units have this vendor, answers on the new session while a disk
+/// thread of its own still has a write of the old one (seen with 1.0.85).
+bool ends_lost_commands(const wire::ScsiUnit& unit) {
+    return unit.vendor != "IET";
+}
+
 IscsiLogin login_of(const IscsiOptions& options, const std::string& portal) {
     const IscsiUri& uri = options.uri;
     return {.portal = portal,
@@ -225,7 +232,7 @@ void IscsiDevice::probed(Result<ScsiFinding> found) {
     found_geometry_ = *geometry;
     // The login with our initiator port has ended the session before, where it is the same target
     // port; TEST UNIT READY was answered on the new one.
-    io_.port_taken_over(portal_);
+    if (ends_lost_commands(finding_.unit)) io_.port_taken_over(portal_);
     state_ = State::connected;
     loop_.disarm(attempt_timer_);
     arrivals_seen_ = session_->arrivals();

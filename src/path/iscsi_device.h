@@ -27,8 +27,8 @@ struct IscsiCounters {
 ///
 /// Doubts about changes end when the target confirms ABORT TASK or LUN RESET, or when a session
 /// with the same initiator port at the same portal is logged in and has answered TEST UNIT READY:
-/// by RFC 7143 (6.3.5) that has ended all commands of the session before; else after
-/// resend_quiesce.
+/// by RFC 7143 (6.3.5) that has ended all commands of the session before, but not with tgtd; else
+/// after resend_quiesce.
 /// Secrets that stand in files are read on the lane's helper thread, each time it connects.
 /// Errors:  connect() answers one line, without secrets, which says what to do. Requests end as
 ///          IscsiIo says.

@@ -112,6 +112,8 @@ void IscsiIo::session_up(IscsiSession& session, const ScsiDisk& disk, const std:
     CHECK(jobs_.empty() && pieces_.empty(), "I/O of the session before has ended");
     session_ = &session;
     portal_ = portal;
+    // What was lost before has been settled by the time alone.
+    if (!doubts_.any()) lost_.clear();
     disk_ = disk;
     full_ = unit_doubted_ = false;
     window_ = options_.commands_max;
