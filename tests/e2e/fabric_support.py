@@ -353,28 +353,90 @@ def make_trouble(daemon, servers, fio, seconds, chance):
     return done
 
 
+class Ledger:
+    """A client that writes the same few blocks again and again and reads each once in between: a
+    late write is found by it before it is written over, which fio does not always do."""
+
+    BLOCKS = 64
+
+    def __init__(self, stage, number):
+        self.handle = need_libnbd().NBD()
+        self.handle.connect_uri(uri(stage.path("db.sock"), "db"))
+        self.begin = SIZE // 2 + number * self.BLOCKS * 4096
+        self.written, self.ended, self.wrong = {}, False, ""
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        turn = 0
+        while not self.ended and not self.wrong:
+            turn += 1
+            place, older = turn % self.BLOCKS, (turn + self.BLOCKS // 2) % self.BLOCKS
+            try:
+                self.handle.pwrite(turn.to_bytes(8, "big") * 512, self.begin + place * 4096)
+                self.written[place] = turn
+                if older in self.written:
+                    self.check(older, self.handle.pread(4096, self.begin + older * 4096))
+            except need_libnbd().Error as problem:
+                self.wrong = str(problem)
+
+    def check(self, place, data):
+        wanted = self.written[place].to_bytes(8, "big") * 512
+        if data != wanted and not self.wrong:
+            self.wrong = f"block {place} has {data[:8].hex()}, not {wanted[:8].hex()}"
+
+    def compare(self, image):
+        """Looks at what the image has, too, past map and servers. Its thread has ended."""
+        with open(image, "rb") as file:
+            for place in self.written if not self.wrong else ():
+                file.seek(self.begin + place * 4096)
+                self.check(place, file.read(4096))
+        expect(not self.wrong, f"a client that writes few blocks: {self.wrong}")
+        return max(self.written.values(), default=0)
+
+
+ROUND = 16  # Seconds.
+
+
 def verify_under_trouble(stage, daemon, servers, image):
     """fio verifies what it writes, and then writes the whole volume, while servers are hurt; in
-    the end the image has what fio wrote last."""
-    seconds = (stage.options.seconds or 24) / 2
-    print(f"  seed {stage.options.seed}, {2 * seconds:g} s", flush=True)
+    the end the image has what fio wrote last. A longer time has more rounds of this."""
+    seconds = stage.options.seconds or ROUND
+    rounds = max(1, round(seconds / ROUND))
+    print(f"  seed {stage.options.seed}, {rounds} x {seconds / rounds:g} s", flush=True)
     chance = random.Random(stage.options.seed)
+    done = collections.Counter()
+    for _ in range(rounds):
+        done.update(one_round(stage, daemon, servers, image, seconds / rounds / 2, chance))
+    expect_equal(daemon.maps()["db"]["failed_to_client"], 0, "errors to the client")
+    fabric = {name: path["fabric"] for name, path in daemon.paths().items()}
+    print(f"  {dict(done)}; in doubt {[each['doubtful_writes'] for each in fabric.values()]}, "
+          f"at a risk {[each['resend_risks'] for each in fabric.values()]}")
+    expect(not event_lines(daemon, "path-identity-changed"), "a path was taken for another volume")
+    expect_equal(daemon.stop(), 0, "exit code")
+
+
+def one_round(stage, daemon, servers, image, seconds, chance):
     fio = fio_verify(stage, seconds)
-    done = collections.Counter(make_trouble(daemon, servers, fio, seconds, chance))
-    job = check_fio(fio)
+    ledgers = [Ledger(stage, number) for number in range(4)]
+    try:
+        done = collections.Counter(make_trouble(daemon, servers, fio, seconds, chance))
+        job = check_fio(fio)
+    finally:
+        # All of them are ended before one says what is wrong.
+        for ledger in ledgers:
+            ledger.ended = True
+            ledger.thread.join()
+    done["aborted"] += all_up(daemon, servers)
+    done["ledgers"] = sum(ledger.compare(image) for ledger in ledgers)
     fio = fio_whole(stage, seconds)
     done.update(make_trouble(daemon, servers, fio, 2 * seconds, chance))
     check_fio(fio)
     done["aborted"] += all_up(daemon, servers)
     check_whole(stage, image)
     same_as_image(stage, image)
-    expect_equal(daemon.maps()["db"]["failed_to_client"], 0, "errors to the client")
-    fabric = {name: path["fabric"] for name, path in daemon.paths().items()}
-    print(f"  {dict(done)}; {job['write']['total_ios']} writes, {job['read']['total_ios']} reads "
-          f"with verification; in doubt {[each['doubtful_writes'] for each in fabric.values()]}, "
-          f"at a risk {[each['resend_risks'] for each in fabric.values()]}")
-    expect(not event_lines(daemon, "path-identity-changed"), "a path was taken for another volume")
-    expect_equal(daemon.stop(), 0, "exit code")
+    done.update(writes=job["write"]["total_ios"], verified=job["read"]["total_ios"])
+    return done
 
 
 class Stopwatch:
@@ -425,6 +487,24 @@ def stalls(stage, daemon, server, write, rounds, hurt, mend):
             all_up(daemon, [server])
     finally:
         watch.end()
+    return sorted(found)
+
+
+def fresh_write_stalls(stage, daemon, server, rounds):
+    """How long the first write takes that comes after a server was killed: it is in no doubt."""
+    handle = need_libnbd().NBD()
+    handle.connect_uri(uri(stage.path("db.sock"), "db"))
+    found = []
+    for at in range(rounds):
+        daemon.do("switch", "group", "db", "1")
+        handle.pwrite(bytes(4096), 0)
+        server.kill()
+        begun = time.monotonic()
+        handle.pwrite(os.urandom(4096), 4096 * at)
+        found.append(time.monotonic() - begun)
+        server.start()
+        all_up(daemon, [server])
+    handle.shutdown()
     return sorted(found)
 
 

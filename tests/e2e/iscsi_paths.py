@@ -9,8 +9,8 @@ import time
 
 from braidway import (MIB, ROOT, Skip, expect, expect_equal, main, need_libnbd, need_tools, uri,
                       wait_until)
-from fabric_support import (KILLED_STALL, SIZE, Cutter, check_killed, digest, event_lines, shown,
-                            stalls, start, verify_under_trouble, volume)
+from fabric_support import (KILLED_STALL, SIZE, Cutter, check_killed, digest, event_lines,
+                            fresh_write_stalls, shown, stalls, start, verify_under_trouble, volume)
 
 sys.path.insert(0, os.path.join(ROOT, "tests", "fabric"))
 import tgtd  # pylint: disable=wrong-import-position
@@ -132,6 +132,7 @@ def story_stall_of_a_killed_target(stage):
     need_libnbd()
     targets, daemon = two_targets(stage)
     check_killed(lambda: stalls(stage, daemon, targets[0], False, 25, "kill", "start"), "reads")
+    check_killed(lambda: fresh_write_stalls(stage, daemon, targets[0], 25), "fresh writes")
     found = stalls(stage, daemon, targets[0], True, 3, "kill", "start")
     print(f"  killed, writes (in doubt: resend_quiesce 1500 ms): stall {shown(found)}")
     expect(found[-1] <= 1.5 + 0.5, f"stall of a write in doubt: {found}")
@@ -201,8 +202,8 @@ def story_units_swapped_while_the_target_was_down_are_never_written_to(stage):
     handle.shutdown()
 
 
-def story_a_number_that_another_unit_gets_under_load_is_never_written_to(stage):
-    # The session stays: only what the target says on it tells of the change.
+def number_given_away(stage, between):
+    """The session stays: only what the target says on it tells of the change."""
     nbd = need_libnbd()
     one, two = two_volumes(stage)
     before = digest(two)
@@ -213,12 +214,19 @@ def story_a_number_that_another_unit_gets_under_load_is_never_written_to(stage):
     write_for_a_while(handle, 0.5)
     target = targets[0].tgtd
     target.remove_unit(1, 1)
-    write_for_a_while(handle, 1)
-    expect_equal(daemon.paths()["a"]["state"], "down", "path a without its unit")
+    between(handle, daemon)
     target.add_unit(1, 1, two, OTHER)
     write_for_a_while(handle, 2)
     check_fenced(stage, daemon, two, before)
     handle.shutdown()
+
+
+def story_a_number_that_another_unit_gets_under_load_is_never_written_to(stage):
+    def missed_for_a_while(handle, daemon):
+        write_for_a_while(handle, 1)
+        expect_equal(daemon.paths()["a"]["state"], "down", "path a without its unit")
+
+    number_given_away(stage, missed_for_a_while)
 
 
 def late_write(stage, quiesce, hurt=None):

@@ -9,8 +9,8 @@ import time
 from braidway import (MIB, expect, expect_equal, free_port, main, need_libnbd, need_tools, uri,
                       wait_until)
 from fabric_support import (CHECKS, KILLED_STALL, PATH_KEYS, SIZE, Cutter, Nbdkit, check_fio,
-                            check_killed, digest, event_lines, fio_verify, same_as_image, shown,
-                            stalls, start, verify_under_trouble, volume)
+                            check_killed, digest, event_lines, fio_verify, fresh_write_stalls,
+                            same_as_image, shown, stalls, start, verify_under_trouble, volume)
 
 
 def story_three_servers_come_and_go_under_load(stage):
@@ -58,6 +58,7 @@ def story_stall_of_a_killed_server_over_tcp(stage):
     servers, daemon = two_servers(stage, a=free_port())
     check_killed(lambda: stalls(stage, daemon, servers[0], False, 25, "kill", "start"),
                  "tcp, reads")
+    check_killed(lambda: fresh_write_stalls(stage, daemon, servers[0], 25), "tcp, fresh writes")
     found = stalls(stage, daemon, servers[0], True, 3, "kill", "start")
     print(f"  killed, tcp, writes (in doubt: resend_quiesce 1500 ms): stall {shown(found)}")
     expect(found[-1] <= 1.5 + 0.5, f"stall of a write in doubt: {found}")
