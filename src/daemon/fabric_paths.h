@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/graveyard.h"
 #include "daemon/path_unit.h"
 #include "path/iscsi_options.h"
 

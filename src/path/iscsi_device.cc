@@ -239,7 +239,9 @@ void IscsiDevice::probed(Result<ScsiFinding> found) {
     end_attempt(FabricFinding{.geometry = found_geometry_,
                               .identity = finding_.unit.wwid.text,
                               .description = description(),
-                              .shared_cache = true});
+                              .shared_cache = true,
+                              .inquiry = finding_.inquiry,
+                              .identification = finding_.identification});
 }
 
 std::string IscsiDevice::description() const {

@@ -13,6 +13,7 @@
 #include "base/slot_pool.h"
 #include "block/block_device.h"
 #include "path/iscsi_session.h"
+#include "path/scsi_channel.h"
 #include "path/scsi_disk.h"
 #include "path/writes_in_doubt.h"
 
@@ -57,9 +58,6 @@ class IscsiIoOwner {
 /// Threads: one lane. No allocation per request of ours.
 class IscsiIo {
   public:
-    /// A hardware handler's word on sense data, which goes before the general classification.
-    using SenseReader = std::function<std::optional<wire::ScsiOutcome>(const wire::ScsiSense&)>;
-
     struct Options {
         std::optional<Duration> io_timeout{};
         Duration task_management_timeout{};
