@@ -11,10 +11,9 @@ import struct
 import threading
 import time
 
-from braidway import (expect, expect_equal, free_port, main, need_libnbd, need_tools,
-                      wait_until)
-from nbd_paths import (PATH_KEYS, SIZE, KILLED_STALL, Nbdkit, all_up, check_fio, event_lines,
-                       fio_verify, same_as_image, shown, stalls, start, volume)
+from braidway import expect, expect_equal, free_port, main, need_libnbd, need_tools, wait_until
+from fabric_support import (KILLED_STALL, PATH_KEYS, SIZE, Nbdkit, all_up, check_fio, event_lines,
+                            fio_verify, same_as_image, shown, stalls, start, volume)
 from nbd_tls import KEY, Pki, keys_file
 
 SLOW = PATH_KEYS.replace('connect_timeout = "500 ms"', 'connect_timeout = "5 s"')
@@ -133,9 +132,9 @@ def story_qemu_as_a_server(stage):
 
 
 def story_our_own_server(stage):
-    need_tools("nbdkit", "fio", "nbdcopy")
+    need_tools("fio", "nbdcopy")
     pki, image = Pki(stage), stage.image(size=SIZE)
-    port = free_port()
+    ports = free_port(), free_port()
     config = stage.write("far.toml", f"""
 [api]
 socket = "{stage.path('far-api.sock')}"
@@ -145,17 +144,18 @@ device = "file:{image}"
 groups = [{{ paths = ["file"] }}]
 [export.far]
 map = "far"
-nbd = ["tcp:127.0.0.1:{port}"]
+nbd = ["tcp:127.0.0.1:{ports[0]}", "tcp:127.0.0.1:{ports[1]}"]
 tls_certificates = "{pki.folder}"
 tls_verify_peer = true
 """)
-    # The second path is another server's: ours lets nobody else of its kind at the image.
-    servers = [Server(stage, "far", stage.program, "serve", "--config", config,
-                      *stage.backend_arguments(), port=port),
-               nbdkit(stage, "b", image, *certificates(pki), port=free_port())]
-    daemon = start(stage, volume({each.name: x509(each, pki, export="far") for each in servers},
-                                 SLOW))
-    under_load(stage, daemon, servers, image)
+    # Nobody else may serve the image beside ours, so both paths end with it; the map holds what it
+    # is asked until they are back.
+    far = Server(stage, "far", stage.program, "serve", "--config", config,
+                 *stage.backend_arguments(), port=ports[0])
+    where = f"far?tls-certificates={pki.folder}"
+    daemon = start(stage, volume({f"p{port}": f"nbds://localhost:{port}/{where}"
+                                  for port in ports}, SLOW))
+    under_load(stage, daemon, [far], image)
 
 
 def story_stalls_over_tls(stage):
