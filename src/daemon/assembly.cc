@@ -148,17 +148,21 @@ Result<Wanted> OneLaneAssembly::prepare(const Config& config, const ConfigDiff& 
         if (!context) return std::unexpected(context.error());
         wanted.tls_renewed.emplace_back(each.name, std::move(*context));
     }
+    for (const PathConfig& path : config.paths)
+        if (contains(wanted.paths_kept, path.name))
+            if (auto renewed = open_path_tls(path); renewed != nullptr)
+                wanted.path_tls_renewed.emplace_back(path.name, std::move(renewed));
     return wanted;
 }
 
 /// Has the lane connect every path over a network that is new, all at once, and waits for them.
 Result<void> OneLaneAssembly::connect_fabrics(const Wanted& wanted) {
-    std::vector<PathConfig> paths;
+    std::vector<FabricWish> paths;
     Duration longest{};
     for (const Wanted::Map& map : wanted.maps)
         for (const WantedPath& path : map.paths)
             if (path.config.device.is_fabric() && !contains(wanted.paths_kept, path.config.name)) {
-                paths.push_back(path.config);
+                paths.push_back({path.config, path.opened.tls});
                 longest = std::max(longest, connect_timeout_of(path.config));
             }
     if (paths.empty()) return {};
@@ -244,7 +248,7 @@ Result<std::string> OneLaneAssembly::reload(Config config) {
     if (!diff) return fail(problems_line(diff.error()), EINVAL);
     auto wanted = prepare(config, *diff);
     if (!wanted) return std::unexpected(wanted.error());
-    const bool renewed = !wanted->tls_renewed.empty();
+    const bool renewed = !wanted->tls_renewed.empty() || !wanted->path_tls_renewed.empty();
     if (auto connected = connect_fabrics(*wanted); !connected)
         return std::unexpected(connected.error());
     auto shared = std::make_shared<Wanted>(std::move(*wanted));

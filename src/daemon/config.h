@@ -64,10 +64,13 @@ struct DaemonConfig {
 /// How a path is checked. Resolved: the path's own keys, else its map's, else [defaults].
 struct CheckConfig {
     enum class Checker : uint8_t {
-        directio,  ///< Reads the first block.
-        none,      ///< No checks: a failed path stays failed until an operator reinstates it.
+        automatic,  ///< tur on paths that a hardware handler serves, else directio: a port that
+                    ///< waits for its activation reads nothing.
+        directio,   ///< Reads the first block.
+        tur,        ///< TEST UNIT READY; directio where the device takes no SCSI commands.
+        none,       ///< No checks: a failed path stays failed until an operator reinstates it.
     };
-    Checker checker = Checker::directio;
+    Checker checker = Checker::automatic;
     Duration polling_interval = limits::polling_interval_default;
     Duration max_polling_interval = limits::max_polling_interval_default;
     Duration timeout = limits::checker_timeout_default;
@@ -176,6 +179,18 @@ struct NoPathConfig {
     friend bool operator==(const NoPathConfig&, const NoPathConfig&) = default;
 };
 
+/// Which hardware handler a map has, and how it is asked to activate paths.
+struct HandlerConfig {
+    bool automatic =
+        true;          ///< The one that suits the first path that works; then there is no name.
+    std::string name;  ///< "alua", "emc", "rdac", "hp_sw"; empty = none.
+    std::vector<std::string> words;  ///< Behind the name in a table line.
+    uint32_t retries = 3;            ///< As pg_init_retries of a table; the kernel has 0.
+    std::optional<Duration> delay;   ///< Nothing: limits::pg_init_delay_default.
+
+    friend bool operator==(const HandlerConfig&, const HandlerConfig&) = default;
+};
+
 /// [map.NAME]
 struct MapConfig {
     std::string name;
@@ -191,8 +206,10 @@ struct MapConfig {
     Duration fence_timeout = limits::fence_patience_default;
     bool kernel_strict = false;
     bool read_only = false;
-    /// What its paths over a network must lead to; empty: what the first that works leads to.
+    /// What its paths over a network and to SCSI disks must lead to; empty: what the first that
+    /// works leads to.
     std::string wwid;
+    HandlerConfig handler{};
 };
 
 /// [export.NAME]

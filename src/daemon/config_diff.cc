@@ -102,9 +102,10 @@ void compare_maps(const Config& old_config, const Config& new_config, ConfigDiff
                                           before->fence_timeout != map.fence_timeout,
                                .kernel_strict = before->kernel_strict != map.kernel_strict,
                                .wwid = before->wwid != map.wwid,
+                               .handler = before->handler != map.handler,
                                .initial_group = before->initial_group != map.initial_group};
         if (change.groups || change.no_path || change.held_limits || change.retries ||
-            change.kernel_strict || change.wwid || change.initial_group)
+            change.kernel_strict || change.wwid || change.handler || change.initial_group)
             diff.maps_changed.push_back(change);
     }
     for (const MapConfig& map : old_config.maps)

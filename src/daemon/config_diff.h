@@ -26,6 +26,7 @@ struct MapChange {
     bool retries = false;      ///< attempts_max, quiesce_time, fence_timeout.
     bool kernel_strict = false;
     bool wwid = false;           ///< Counts for paths that connect from now on.
+    bool handler = false;        ///< The hardware handler, its words or its retries.
     bool initial_group = false;  ///< Counts when groups are made anew only.
 };
 

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "daemon/config_path_tls.h"
 #include "daemon/fabric_paths.h"
 #include "path/iscsi_options.h"
 #include "path/nbd_fingerprint.h"
@@ -14,10 +15,6 @@ void read_nbd_device(TableReader& reader, PathConfig& path, const Draft& draft,
                      const std::string& text) {
     auto uri = wire::NbdUri::parse(text);
     if (!uri) return reader.problem("device", uri.error().message);
-    if (uri->tls)
-        return reader.problem("device", fmt::format("'{}': TLS is not built in yet; write nbd:// "
-                                                    "or nbd+unix:// for a server without it",
-                                                    text));
     if (!uri->socket.empty() && uri->socket[0] != '\0')
         uri->socket = resolve_file(uri->socket, draft);
     path.device.kind = DeviceConfig::Kind::nbd;
@@ -80,6 +77,10 @@ constexpr FabricKey fabric_keys[]{
     {"drops_closed_requests", true, false},
     {"shared_cache", true, false},
     {"fingerprint", true, false},
+    {"tls_certificates", true, false},
+    {"tls_psk", true, false},
+    {"tls_hostname", true, false},
+    {"tls_verify_peer", true, false},
     {"initiator", false, true},
     {"chap_secret_file", false, true},
     {"chap_mutual_secret_file", false, true},
@@ -177,8 +178,12 @@ void read_fabric_keys(TableReader& reader, PathConfig& path, const Draft& draft)
     switch (meant) {
         case Meant::other:
             return;
-        case Meant::nbd:
-            return read_nbd_keys(reader, path.device.nbd);
+        case Meant::nbd: {
+            read_nbd_keys(reader, path.device.nbd);
+            // Where the URI is wrong there is none to read into.
+            const bool good = path.device.kind == DeviceConfig::Kind::nbd;
+            return read_path_tls(reader, good ? &path.device.nbd.uri : nullptr, draft);
+        }
         case Meant::iscsi:
             return read_iscsi_keys(reader, path, draft);
     }

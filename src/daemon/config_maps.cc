@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "daemon/config_sections.h"
+#include "multipath/handler_table.h"
 #include "multipath/selector.h"
 
 namespace braidway::daemon {
@@ -122,6 +123,44 @@ void read_groups(TableReader& reader, MapConfig& map, Draft& draft) {
                        fmt::format("have {} paths; expected at most {}", paths, limits::paths_max));
 }
 
+/// "auto", "off", or a handler as in a table line of device-mapper: "alua", "1 alua", "3 emc 0 1".
+void read_handler(TableReader& reader, HandlerConfig& handler) {
+    constexpr std::string_view key = "hardware_handler";
+    handler.retries =
+        static_cast<uint32_t>(reader.whole_number("pg_init_retries", 0, limits::pg_init_retries_max)
+                                  .value_or(handler.retries));
+    handler.delay = reader.duration("pg_init_delay", Duration(0), limits::pg_init_delay_max);
+    const std::optional<std::string> text = reader.text(key);
+    if (!text || *text == "auto") return;
+    handler.automatic = false;
+    if (*text == "off" || *text == "0") return;
+    std::vector<std::string> words;
+    for (size_t at = 0; (at = text->find_first_not_of(' ', at)) != std::string::npos;) {
+        const size_t end = std::min(text->find(' ', at), text->size());
+        words.push_back(text->substr(at, end - at));
+        at = end;
+    }
+    const auto is_count = [](const std::string& word) {
+        return word.find_first_not_of("0123456789") == std::string::npos;
+    };
+    if (!words.empty() && is_count(words.front())) {
+        if (words.front() != fmt::to_string(words.size() - 1))
+            return reader.problem(key, fmt::format("'{}': the number at its beginning counts the "
+                                                   "words behind it, and there are {}",
+                                                   *text, words.size() - 1));
+        words.erase(words.begin());
+    }
+    if (words.empty())
+        return reader.problem(key, "expected \"auto\", \"off\" or a handler such as \"alua\"");
+    handler.name = words.front();
+    handler.words.assign(words.begin() + 1, words.end());
+    // The handler itself knows its words, so that a wrong one is found when the file is read.
+    auto made = multipath::make_handler(handler.name);
+    if (!made) return reader.problem(key, made.error().message + "; or write \"auto\" or \"off\"");
+    if (const auto taken = (*made)->set_parameters(handler.words, Instant{}); !taken)
+        reader.problem(key, taken.error().message);
+}
+
 void read_addresses(TableReader& reader, ExportConfig& made, const Draft& draft) {
     constexpr std::string_view expected = "addresses such as \"unix:/run/db.sock\"";
     if (!reader.has("nbd"))
@@ -208,6 +247,7 @@ void read_map(TableReader& reader, const std::string& name, Draft& draft) {
     map.kernel_strict = reader.boolean("kernel_strict").value_or(false);
     map.read_only = reader.boolean("read_only").value_or(false);
     map.wwid = reader.text("wwid").value_or("");
+    read_handler(reader, map.handler);
     draft.map_keys.push_back(read_inherited_keys(reader));
     reader.finish();
     draft.config.maps.push_back(std::move(map));

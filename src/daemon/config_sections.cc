@@ -86,8 +86,10 @@ void read_defaults(TableReader& reader, Draft& draft) {
 InheritedKeys read_inherited_keys(TableReader& reader) {
     InheritedKeys keys;
     keys.checker = reader.choice<CheckConfig::Checker>(
-        "checker",
-        {{"directio", CheckConfig::Checker::directio}, {"none", CheckConfig::Checker::none}});
+        "checker", {{"auto", CheckConfig::Checker::automatic},
+                    {"directio", CheckConfig::Checker::directio},
+                    {"tur", CheckConfig::Checker::tur},
+                    {"none", CheckConfig::Checker::none}});
     keys.polling_interval =
         reader.duration("polling_interval", limits::interval_min, limits::interval_max);
     keys.max_polling_interval =

@@ -48,10 +48,14 @@ struct PathSnapshot {
     std::string check_message;            ///< What the last check said.
     std::optional<Duration> next_check_in;
     std::vector<LayerSnapshot> layers;
+    // --- of a path in a map with a hardware handler ---
+    std::string handler_state;   ///< "group 2 standby, explicit"; empty where it has none.
+    std::string handler_remark;  ///< Why it is used without the handler; empty = it is not.
+    bool vetoed = false;         ///< The handler lets no I/O through.
     // --- of a path over a network ---
     bool fabric = false;
     bool fenced_off = false;        ///< It leads to another volume; nothing is written to it.
-    std::string identity;           ///< Of what it leads to.
+    std::string identity;           ///< Of what it leads to; SCSI disks have one, too.
     std::string connection;         ///< "nbd host:10809 export 'disk', 4 connections"; the last.
     uint64_t connects = 0;          ///< Times that it was connected, the first included.
     uint64_t doubtful_writes = 0;   ///< Whose answers were lost, ever.
@@ -93,8 +97,11 @@ struct MapSnapshot {
     uint64_t failed_to_client = 0;  ///< Requests answered with an error.
     std::vector<GroupSnapshot> groups;
     std::vector<std::string> exports;
-    std::string dm_table;   ///< As `dmsetup table` would show the map.
-    std::string dm_status;  ///< As `dmsetup status` would.
+    /// As in a table line, "1 alua"; "0" = none.
+    std::string hardware_handler = "0";
+    bool activating = false;  ///< I/O waits for the handler.
+    std::string dm_table;     ///< As `dmsetup table` would show the map.
+    std::string dm_status;    ///< As `dmsetup status` would.
 };
 
 /// One export, as it is now.

@@ -6,12 +6,13 @@
 
 #include "path/iscsi_device.h"
 #include "path/nbd_device.h"
+#include "path/tls_upgrade.h"
 
 namespace braidway::daemon {
-
 namespace {
 
-path::NbdDeviceOptions nbd_options_of(const PathConfig& config) {
+std::unique_ptr<path::FabricDevice> make_nbd_device(loop::Loop& loop, const FabricWish& wish) {
+    const PathConfig& config = wish.config;
     const NbdPathConfig& nbd = config.device.nbd;
     path::NbdDeviceOptions options;
     options.uri = nbd.uri;
@@ -25,7 +26,12 @@ path::NbdDeviceOptions nbd_options_of(const PathConfig& config) {
     options.drops_closed = nbd.drops_closed;
     options.shared_cache = nbd.shared_cache;
     options.fingerprint = nbd.fingerprint;
-    return options;
+    // Asked anew for each connection: a reload renews what is in it.
+    if (wish.tls != nullptr)
+        options.upgrade = [tls = wish.tls](loop::Loop& lane) {
+            return std::make_unique<path::TlsUpgrade>(lane, tls->context);
+        };
+    return std::make_unique<path::NbdDevice>(loop, std::move(options));
 }
 
 }  // namespace
@@ -50,11 +56,11 @@ path::IscsiOptions iscsi_options_of(const PathConfig& config) {
     return options;
 }
 
-std::unique_ptr<path::FabricDevice> make_fabric_device(loop::Loop& loop, const PathConfig& config) {
-    CHECK(config.device.is_fabric(), "devices of a network are made here");
-    if (config.device.kind == DeviceConfig::Kind::iscsi)
-        return std::make_unique<path::IscsiDevice>(loop, iscsi_options_of(config));
-    return std::make_unique<path::NbdDevice>(loop, nbd_options_of(config));
+std::unique_ptr<path::FabricDevice> make_fabric_device(loop::Loop& loop, const FabricWish& wish) {
+    CHECK(wish.config.device.is_fabric(), "devices of a network are made here");
+    if (wish.config.device.kind == DeviceConfig::Kind::iscsi)
+        return std::make_unique<path::IscsiDevice>(loop, iscsi_options_of(wish.config));
+    return make_nbd_device(loop, wish);
 }
 
 Duration connect_timeout_of(const PathConfig& config) {
@@ -62,19 +68,23 @@ Duration connect_timeout_of(const PathConfig& config) {
                                                            : config.device.nbd.connect_timeout;
 }
 
-void FabricNursery::connect(const std::vector<PathConfig>& paths, std::function<void()> done) {
+void FabricNursery::connect(const std::vector<FabricWish>& paths, std::function<void()> done) {
     CHECK(newborns_.empty(), "devices are connected for one configuration at a time");
-    awaited_ = paths.size();
+    awaited_ = 0;
     done_ = std::move(done);
     const uint64_t round = ++round_;
-    for (const PathConfig& config : paths) {
+    for (const FabricWish& wish : paths) {
         Newborn& newborn = *newborns_.emplace_back(std::make_unique<Newborn>());
-        newborn.path = config.name;
-        newborn.opened.fabric = make_fabric_device(loop_, config);
+        newborn.path = wish.config.name;
+        newborn.opened.tls = wish.tls;
+        newborn.opened.fabric = make_fabric_device(loop_, wish);
+        if (wish.tls != nullptr) newborn.opened.problem = wish.tls->problem;
+        if (newborn.opened.works()) ++awaited_;
     }
     if (awaited_ == 0) return std::exchange(done_, nullptr)();
     for (const auto& each : newborns_) {
         Newborn* newborn = each.get();
+        if (!newborn->opened.works()) continue;
         newborn->opened.fabric->connect([this, newborn, round](Result<path::FabricFinding> found) {
             // Of one that was dropped meanwhile nobody wants to know.
             if (round != round_) return;
@@ -103,6 +113,10 @@ void FabricNursery::drop(Graveyard& graveyard) {
 
 void FabricReviver::revive(Done done) {
     if (unit_.fenced_off()) return done(fail(unit_.problem()));
+    if (const PathTls* tls = unit_.tls(); tls != nullptr && tls->context == nullptr) {
+        unit_.set_problem(tls->problem);
+        return done(fail(unit_.problem()));
+    }
     unit_.fabric()->connect([this, done = std::move(done)](Result<path::FabricFinding> found) {
         if (!found) {
             unit_.set_problem(found.error().message);

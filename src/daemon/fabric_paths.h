@@ -8,13 +8,20 @@
 #include <string>
 #include <vector>
 
+#include "daemon/graveyard.h"
 #include "daemon/path_unit.h"
 #include "path/iscsi_options.h"
 
 namespace braidway::daemon {
 
-/// Makes the device that `config` names; not connected. `config.device` is one of a network.
-std::unique_ptr<path::FabricDevice> make_fabric_device(loop::Loop& loop, const PathConfig& config);
+/// A path over a network whose device is to be made.
+struct FabricWish {
+    PathConfig config;
+    std::shared_ptr<PathTls> tls{};  ///< Null where it is not encrypted.
+};
+
+/// Makes the device that `wish` names; not connected. Its device is one of a network.
+std::unique_ptr<path::FabricDevice> make_fabric_device(loop::Loop& loop, const FabricWish& wish);
 
 /// What a path's device is told, but for secrets that stand in files. `config.device` is iSCSI.
 path::IscsiOptions iscsi_options_of(const PathConfig& config);
@@ -29,9 +36,10 @@ class FabricNursery {
   public:
     explicit FabricNursery(loop::Loop& loop) : loop_(loop) {}
 
-    /// Makes and connects the devices of `paths`. `done` is called once, when each has been
-    /// answered. What an attempt before this one has left must have been dropped.
-    void connect(const std::vector<PathConfig>& paths, std::function<void()> done);
+    /// Makes and connects the devices of `paths`; one whose certificates or keys could not be read
+    /// is made and not connected. `done` is called once, when each has been answered. What an
+    /// attempt before this one has left must have been dropped.
+    void connect(const std::vector<FabricWish>& paths, std::function<void()> done);
     /// Hands over the device of a path, connected or with the reason why not. Empty when there is
     /// none of this name.
     OpenedPath take(const std::string& path);

@@ -80,6 +80,12 @@ json path_json(const PathSnapshot& path) {
               {"seconds_ago", seconds_json(path.checked_ago)},
               {"next_in_seconds", seconds_json(path.next_check_in)}}},
             {"layers", std::move(layers)},
+            {"identity", path.identity},
+            {"fenced_off", path.fenced_off},
+            {"handler",
+             {{"state", path.handler_state},
+              {"takes_io", !path.vetoed},
+              {"remark", path.handler_remark}}},
             {"fabric", std::move(fabric)}};
 }
 
@@ -102,6 +108,8 @@ json map_json(const MapSnapshot& map) {
             {"queueing", map.queueing},
             {"no_path_expired", map.no_path_expired},
             {"state", map.state},
+            {"hardware_handler", map.hardware_handler},
+            {"activating", map.activating},
             {"fenced", map.fenced},
             {"deferred", map.deferred},
             {"held_requests", map.held_requests},

@@ -145,8 +145,6 @@ void fabric_metrics(Exposition& out, const std::vector<PathSnapshot>& all) {
              return static_cast<uint64_t>(
                  std::chrono::duration_cast<std::chrono::milliseconds>(path.doubt_time).count());
          });
-    each(out, paths, "path", "path_fenced_off", "gauge", "1 when the path leads to another volume.",
-         [](const Path& path) { return path.fenced_off ? 1 : 0; });
 }
 
 void path_metrics(Exposition& out, const std::vector<PathSnapshot>& paths) {
@@ -159,6 +157,11 @@ void path_metrics(Exposition& out, const std::vector<PathSnapshot>& paths) {
          [](const Path& path) { return path.fail_count; });
     each(out, paths, "path", "path_in_flight", "gauge", "I/Os in flight.",
          [](const Path& path) { return path.in_flight; });
+    each(out, paths, "path", "path_fenced_off", "gauge", "1 when the path leads to another volume.",
+         [](const Path& path) { return path.fenced_off ? 1 : 0; });
+    each(out, paths, "path", "path_vetoed", "gauge",
+         "1 when the hardware handler keeps I/O off the path.",
+         [](const Path& path) { return path.vetoed ? 1 : 0; });
     path_io_metrics(out, paths);
     fabric_metrics(out, paths);
 }

@@ -5,6 +5,7 @@
 
 #include "block/linear.h"
 #include "block/zero.h"
+#include "path/sg_identify.h"
 
 namespace braidway::daemon {
 namespace {
@@ -14,6 +15,26 @@ template <typename Config>
 Config switched(Config config, const LayerConfig& layer) {
     config.enabled = layer.enabled;
     return config;
+}
+
+/// A SCSI disk of the kernel says who it is, and takes the commands of hardware handlers. Any other
+/// device is a file like others.
+void ask_who_it_is(const std::string& name, OpenedPath& opened) {
+    auto device = path::open_sg_device(name);
+    if (!device) return;
+    opened.scsi_disk = true;
+    auto portrait = path::identify_sg_device(*device);
+    if (!portrait) {
+        opened.finding.description = portrait.error().message;
+        return;
+    }
+    const wire::ScsiUnit& unit = portrait->unit;
+    opened.finding.identity = unit.wwid.text;
+    opened.finding.description =
+        fmt::format("{} {} {} {}", name, unit.vendor, unit.product, unit.revision);
+    opened.finding.inquiry = std::move(portrait->inquiry);
+    opened.finding.identification = std::move(portrait->identification);
+    opened.scsi = std::make_unique<path::SgDevice>(std::move(*device));
 }
 
 /// The lowest device of a path over a network; the unit keeps the device itself, which outlives it.
@@ -32,6 +53,7 @@ class FabricBottom final : public block::BlockDevice {
 
 OpenedPath open_path(const PathConfig& config, path::FileStores& stores) {
     OpenedPath opened;
+    opened.tls = open_path_tls(config);
     if (config.device.kind != DeviceConfig::Kind::file) return opened;
     auto file = path::open_file(config.device.path, config.read_only, stores);
     if (!file) {
@@ -50,6 +72,8 @@ OpenedPath open_path(const PathConfig& config, path::FileStores& stores) {
         geometry.size_bytes -= geometry.size_bytes % geometry.block_bytes;
     }
     opened.file = std::move(*file);
+    opened.finding.geometry = opened.file->geometry;
+    if (opened.file->block_device) ask_who_it_is(config.device.path, opened);
     return opened;
 }
 
@@ -62,7 +86,6 @@ Result<std::unique_ptr<PathUnit>> PathUnit::create(loop::Loop& loop, memory::Buf
         case DeviceConfig::Kind::file: {
             auto file = std::make_unique<path::FileDevice>(loop);
             unit->file_ = file.get();
-            if (opened.file) file->adopt(std::move(*opened.file));
             unit->problem_ = opened.problem;
             devices = std::move(file);
             break;
@@ -89,6 +112,11 @@ Result<std::unique_ptr<PathUnit>> PathUnit::create(loop::Loop& loop, memory::Buf
                         EINVAL);
         devices = std::move(*with_layer);
     }
+    if (opened.file) {
+        const bool has_identity = opened.scsi_disk;
+        unit->offer(std::move(opened));
+        if (!has_identity) unit->admit();
+    }
     const bool fabric = config.device.is_fabric();
     // A device of a network has the deadline itself: two would add up.
     unit->path_ = std::make_unique<path::Path>(
@@ -98,6 +126,7 @@ Result<std::unique_ptr<PathUnit>> PathUnit::create(loop::Loop& loop, memory::Buf
     if (fabric) {
         unit->fabric_ = std::move(opened.fabric);
         unit->finding_ = std::move(opened.finding);
+        unit->tls_ = std::move(opened.tls);
         unit->fabric_->set_listener(unit.get());
         if (!opened.problem.empty())
             unit->set_problem(opened.problem);
@@ -153,33 +182,66 @@ void PathUnit::set_problem(const std::string& why) {
     problem_ = fmt::format("{}: {}", config_.device.text(), why);
 }
 
+path::ScsiChannel* PathUnit::channel() {
+    return fabric_ != nullptr ? fabric_->scsi() : scsi_.get();
+}
+
+void PathUnit::set_sense_reader(path::SenseReader reader) {
+    sense_reader_ = std::move(reader);
+    if (fabric_ != nullptr) fabric_->set_sense_reader(sense_reader_);
+}
+
 bool PathUnit::awaits_admission() const {
+    if (offered_) return true;
     return fabric_ != nullptr && fabric_->connected() && !admitted_ && !fenced_off_;
+}
+
+void PathUnit::offer(OpenedPath opened) {
+    CHECK(file_ != nullptr && !works(), "a file is offered to a path that has none");
+    offered_ = std::move(opened.file);
+    finding_ = std::move(opened.finding);
+    finding_.geometry = offered_->geometry;
+    // Nobody has sent anything before the path worked.
+    scsi_.reset();
+    if (opened.scsi) scsi_ = std::make_unique<path::SgIo>(loop_, std::move(*opened.scsi));
 }
 
 void PathUnit::admit(path::FabricFinding finding) {
     finding_ = std::move(finding);
-    fabric_->admit();
-    admitted_ = true;
-    ++connects_;
+    if (fabric_ != nullptr) {
+        fabric_->admit();
+        admitted_ = true;
+        ++connects_;
+    } else {
+        file_->adopt(std::move(*offered_));
+        offered_.reset();
+    }
     problem_.clear();
+}
+
+void PathUnit::turn_away(const std::string& why) {
+    admitted_ = false;
+    offered_.reset();
+    set_problem(why);
+    if (fabric_ != nullptr) fabric_->disconnect();
 }
 
 void PathUnit::fence_off(const std::string& why) {
     fenced_off_ = true;
-    admitted_ = false;
-    set_problem(why);
-    fabric_->disconnect();
+    turn_away(why);
 }
 
 void PathUnit::retire() {
     unit_listener_ = nullptr;
     admitted_ = false;
+    set_sense_reader({});
     if (fabric_ != nullptr) fabric_->disconnect();
+    if (scsi_ != nullptr) scsi_->shut_down();
 }
 
 bool PathUnit::quiet() const {
-    return path_->quiet() && (fabric_ == nullptr || fabric_->quiet());
+    return path_->quiet() && (fabric_ == nullptr || fabric_->quiet()) &&
+           (scsi_ == nullptr || scsi_->quiet());
 }
 
 void PathUnit::connection_lost(const std::string& reason) {
@@ -192,26 +254,6 @@ void PathUnit::writes_settled(bool at_risk) {
     // First the word, then the requests: what they lead to is told after it.
     if (unit_listener_ != nullptr) unit_listener_->unit_settled(*this, at_risk);
     path_->device_settled();
-}
-
-void Graveyard::bury(std::unique_ptr<PathUnit> unit, std::unique_ptr<monitor::Checker> checker) {
-    unit->retire();
-    graves_.push_back({nullptr, std::move(unit), std::move(checker)});
-}
-
-void Graveyard::bury(std::unique_ptr<path::FabricDevice> device) {
-    device->set_listener(nullptr);
-    device->disconnect();
-    graves_.push_back({std::move(device), nullptr, nullptr});
-}
-
-bool Graveyard::sweep() {
-    std::erase_if(graves_, [](const Grave& grave) {
-        return (grave.device == nullptr || grave.device->quiet()) &&
-               (grave.unit == nullptr || grave.unit->quiet()) &&
-               (grave.checker == nullptr || grave.checker->quiet());
-    });
-    return graves_.empty();
 }
 
 std::string PathUnit::io_mode() const {
@@ -297,39 +339,6 @@ std::vector<LayerSnapshot> PathUnit::layers() const {
         snapshots.push_back(layer_snapshot(now));
     }
     return snapshots;
-}
-
-FileReviver::FileReviver(loop::Loop& loop, PathUnit& unit, path::FileStores& stores, Fits fits,
-                         std::function<void()> taken)
-    : loop_(loop), unit_(unit), stores_(stores), fits_(std::move(fits)), taken_(std::move(taken)) {
-}
-
-void FileReviver::revive(Done done) {
-    done_ = std::move(done);
-    call_.owner = this;
-    call_.work = [](loop::BlockingCall& call) {
-        FileReviver& reviver = *static_cast<FileReviver*>(call.owner);
-        reviver.call_.opened = open_path(reviver.unit_.config(), reviver.stores_);
-    };
-    call_.done = [](loop::BlockingCall& call) { static_cast<FileReviver*>(call.owner)->opened(); };
-    loop_.run_blocking(call_);
-}
-
-void FileReviver::opened() {
-    OpenedPath opened = std::move(call_.opened);
-    call_.opened = {};
-    const Done done = std::move(done_);
-    if (abandoned_ || !opened.works()) {
-        done(fail(opened.problem));
-        return;
-    }
-    if (auto fitting = fits_(*opened.file); !fitting) {
-        done(std::unexpected(fitting.error()));
-        return;
-    }
-    unit_.file()->adopt(std::move(*opened.file));
-    taken_();
-    done({});
 }
 
 }  // namespace braidway::daemon

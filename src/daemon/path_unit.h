@@ -12,10 +12,12 @@
 #include "block/flakey.h"
 #include "daemon/config.h"
 #include "daemon/control.h"
+#include "daemon/path_tls.h"
 #include "monitor/monitor.h"
 #include "path/fabric_device.h"
 #include "path/file.h"
 #include "path/path.h"
+#include "path/sg_io.h"
 
 namespace braidway::daemon {
 
@@ -27,7 +29,13 @@ struct OpenedPath {
     std::string problem;                 ///< Why it could not be opened; empty = it was.
     /// The device of a path over a network, made on the lane; connected if there is no problem.
     std::unique_ptr<path::FabricDevice> fabric;
+    /// Of a SCSI disk of the kernel: the way of commands beside the data.
+    std::unique_ptr<path::SgDevice> scsi;
+    /// It is a SCSI disk; `finding` says which, unless it would not tell.
+    bool scsi_disk = false;
+    /// What it leads to; of a file without an identity, empty.
     path::FabricFinding finding;
+    std::shared_ptr<PathTls> tls;  ///< Null where the path is not encrypted.
 
     bool works() const { return problem.empty(); }
 };
@@ -44,7 +52,8 @@ class UnitListener {
     ~UnitListener() = default;
 };
 
-/// Opens what `config` names, where that is a file. May sleep.
+/// Opens what `config` names, where that is a file, asks who it is where that is a SCSI disk, and
+/// reads the files of its TLS. May sleep.
 OpenedPath open_path(const PathConfig& config, path::FileStores& stores);
 
 /// A path with everything on it, as assembly holds it.
@@ -66,6 +75,9 @@ class PathUnit final : private path::FabricListener {
     const std::string& problem() const { return problem_; }
     /// Why it does not work, with where it leads to.
     void set_problem(const std::string& why);
+    /// How it is checked now; a reload may change that.
+    CheckConfig::Checker checker() const { return config_.check.checker; }
+    void set_check(const CheckConfig& check) { config_.check = check; }
     /// "direct", "buffered", "memory", "network".
     std::string io_mode() const;
     /// Whether several paths to other stores would make this one stale: a page cache is below.
@@ -77,14 +89,27 @@ class PathUnit final : private path::FabricListener {
     path::FileDevice* file() { return file_; }
 
     // --- paths over a network ---
+    /// What its connections are encrypted with, or nullptr. A reload changes what is in it.
+    PathTls* tls() { return tls_.get(); }
     /// The device, or nullptr for other paths.
     path::FabricDevice* fabric() { return fabric_.get(); }
     const path::FabricDevice* fabric() const { return fabric_.get(); }
-    /// Connected, but not yet compared with what is expected.
+    /// For SCSI commands beside the data; nullptr where the device takes none.
+    path::ScsiChannel* channel();
+    /// Who reads the sense data of its I/O first; empty = nobody.
+    void set_sense_reader(path::SenseReader reader);
+    const path::SenseReader& sense_reader() const { return sense_reader_; }
+
+    // --- what it leads to ---
+    /// Connected or opened, but not yet compared with what is expected.
     bool awaits_admission() const;
     /// Data may go: what it leads to is what is expected.
     void admit(path::FabricFinding finding);
     void admit() { admit(finding_); }
+    /// A file that was not there at first is; admit() or turn_away() follows.
+    void offer(OpenedPath opened);
+    /// It cannot be told now what it leads to: it is opened or connected again with a later check.
+    void turn_away(const std::string& why);
     /// It leads to another volume: it stays down until the configuration changes.
     void fence_off(const std::string& why);
     bool fenced_off() const { return fenced_off_; }
@@ -120,62 +145,19 @@ class PathUnit final : private path::FabricListener {
     PathConfig config_;
     std::string problem_;
     path::FileDevice* file_ = nullptr;  ///< At the bottom of path_'s devices.
+    std::optional<path::OpenFile> offered_;
     std::unique_ptr<path::FabricDevice> fabric_;
+    /// Commands to a disk of the kernel.
+    std::unique_ptr<path::SgIo> scsi_;
+    path::SenseReader sense_reader_;
     path::FabricFinding finding_;
+    std::shared_ptr<PathTls> tls_;
     bool admitted_ = false;
     bool fenced_off_ = false;
     uint64_t connects_ = 0;
     UnitListener* unit_listener_ = nullptr;
     std::vector<Layer> layers_;  ///< Innermost first.
     std::unique_ptr<path::Path> path_;
-};
-
-/// Paths and checkers that are no longer used, until the kernel has given back what they had.
-class Graveyard {
-  public:
-    void bury(std::unique_ptr<PathUnit> unit, std::unique_ptr<monitor::Checker> checker);
-    void bury(std::unique_ptr<path::FabricDevice> device);
-    /// Destroys what is quiet. True when nothing is left.
-    bool sweep();
-    size_t size() const { return graves_.size(); }
-
-  private:
-    struct Grave {
-        // In this order: a checker refers to its path.
-        std::unique_ptr<path::FabricDevice> device;
-        std::unique_ptr<PathUnit> unit;
-        std::unique_ptr<monitor::Checker> checker;
-    };
-    std::vector<Grave> graves_;
-};
-
-/// Opens a path's file again on the lane's helper thread, when it was not there.
-class FileReviver final : public monitor::Reviver {
-  public:
-    /// `fits` says whether a file that has appeared may be used (its geometry is the map's), and is
-    /// told of one that was taken.
-    using Fits = std::function<Result<void>(const path::OpenFile&)>;
-
-    FileReviver(loop::Loop& loop, PathUnit& unit, path::FileStores& stores, Fits fits,
-                std::function<void()> taken);
-    bool needed() const override { return !unit_.works(); }
-    void revive(Done done) override;
-    void abandon() override { abandoned_ = true; }
-
-  private:
-    struct Call : loop::BlockingCall {
-        OpenedPath opened;
-    };
-    void opened();
-
-    loop::Loop& loop_;
-    PathUnit& unit_;
-    path::FileStores& stores_;
-    Fits fits_;
-    std::function<void()> taken_;
-    Call call_;
-    bool abandoned_ = false;
-    Done done_;
 };
 
 }  // namespace braidway::daemon

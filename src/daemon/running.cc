@@ -135,7 +135,7 @@ Volume* Running::find_volume(const std::string& name) {
     return nullptr;
 }
 
-void Running::connect_fabrics(const std::vector<PathConfig>& paths, std::function<void()> done) {
+void Running::connect_fabrics(const std::vector<FabricWish>& paths, std::function<void()> done) {
     nursery_.drop(graveyard_);
     nursery_.connect(paths, std::move(done));
 }
@@ -175,7 +175,7 @@ Result<void> Running::apply_built(Wanted& wanted, std::vector<Prepared>& prepare
         if (volume != nullptr) volume->set_check(*unit, path);
     }
     exports_.set_connections_max(wanted.config.daemon.nbd_connections_max);
-    for (const auto& [name, context] : wanted.tls_renewed) exports_.renew_tls(name, context);
+    renew_tls(wanted);
     // In the same turn, so that an address is kept that the new export shares with the old one.
     for (WantedExport& changed : wanted.exports_changed) {
         exports_.remove(changed.config.name, [this] { sweep(); });
@@ -194,6 +194,7 @@ Result<void> Running::apply_built(Wanted& wanted, std::vector<Prepared>& prepare
 
 Result<void> Running::build(Wanted& wanted, std::vector<Prepared>& prepared,
                             std::vector<std::unique_ptr<Volume>>& fresh) {
+    if (auto good = check_renewed_tls(wanted); !good) return good;
     for (Wanted::Map& map : wanted.maps) {
         for (WantedPath& path : map.paths)
             if (path.config.device.is_fabric()) path.opened = nursery_.take(path.config.name);
@@ -220,6 +221,29 @@ Result<void> Running::build(Wanted& wanted, std::vector<Prepared>& prepared,
             if (auto good = exports_.check(wanted_export, *volume); !good) return good;
         }
     return {};
+}
+
+/// Certificates or keys that have become unreadable are refused, like those of exports: the path
+/// works with what it has. One that has none already can lose nothing.
+Result<void> Running::check_renewed_tls(const Wanted& wanted) {
+    for (const auto& [name, fresh] : wanted.path_tls_renewed) {
+        PathUnit* unit = find_path(name).second;
+        if (unit != nullptr && unit->tls()->context != nullptr && fresh->context == nullptr)
+            return fail(fmt::format("path {}: {}", name, fresh->problem), EINVAL);
+    }
+    return {};
+}
+
+void Running::renew_tls(const Wanted& wanted) {
+    for (const auto& [name, context] : wanted.tls_renewed) exports_.renew_tls(name, context);
+    for (const auto& [name, fresh] : wanted.path_tls_renewed) {
+        const auto [volume, unit] = find_path(name);
+        if (unit == nullptr) continue;
+        *unit->tls() = *fresh;
+        // It may be what the path was waiting for.
+        if (!unit->works() && unit->config().check.checker != CheckConfig::Checker::none)
+            volume->find_checker(*unit)->check_now();
+    }
 }
 
 void Running::remove_maps(const std::vector<std::string>& names) {

@@ -32,6 +32,8 @@ struct Wanted {
     std::vector<WantedExport> exports_changed;
     /// Exports that stay, with their certificates or keys read anew.
     std::vector<std::pair<std::string, TlsContextPointer>> tls_renewed;
+    /// The same of paths that stay.
+    std::vector<std::pair<std::string, std::shared_ptr<PathTls>>> path_tls_renewed;
     /// Names of paths that are kept as they are.
     std::vector<std::string> paths_kept;
 };
@@ -47,7 +49,7 @@ class Running final : private map::MapObserver {
 
     /// Makes the devices of paths over a network for an apply() that follows, and connects them;
     /// `done` is called when all have been answered.
-    void connect_fabrics(const std::vector<PathConfig>& paths, std::function<void()> done);
+    void connect_fabrics(const std::vector<FabricWish>& paths, std::function<void()> done);
     /// Applies `wanted`, or changes nothing and says why.
     Result<void> apply(Wanted wanted);
     Result<std::string> execute(const Command& command);
@@ -77,6 +79,8 @@ class Running final : private map::MapObserver {
                        std::vector<std::unique_ptr<Volume>>& fresh);
     Result<void> apply_built(Wanted& wanted, std::vector<Prepared>& prepared,
                              std::vector<std::unique_ptr<Volume>>& fresh);
+    Result<void> check_renewed_tls(const Wanted& wanted);
+    void renew_tls(const Wanted& wanted);
     void remove_maps(const std::vector<std::string>& names);
     void tell_path_opened(const PathUnit& unit);
     Volume* find_volume(const std::string& name);

@@ -105,6 +105,12 @@ void add_path_notes(Table& table, const PathSnapshot& path) {
         table.add_note(fmt::format("    check {}: {}", ago(path.checked_ago), path.check_message));
     if (path.fabric && path.io_mode != "closed")
         table.add_note(fmt::format("    leads to {}, {}", path.identity, path.connection));
+    if (!path.handler_state.empty())
+        table.add_note(fmt::format("    hardware handler: {}{}", path.handler_state,
+                                   path.vetoed ? "; takes no I/O" : ""));
+    if (!path.handler_remark.empty())
+        table.add_note(
+            fmt::format("    used without the hardware handler: {}", path.handler_remark));
     for (const LayerSnapshot& layer : path.layers)
         if (layer.enabled)
             table.add_note(fmt::format("    layer {} on: {}", layer.kind, layer.parameters));
@@ -117,9 +123,9 @@ std::string topology_text(const Snapshot& snapshot) {
     for (size_t at = 0; at < snapshot.maps.size(); ++at) {
         const MapSnapshot& map = snapshot.maps[at];
         text += fmt::format("{} dm-{} BRAIDWAY,VOLUME\n", map.name, at);
-        text +=
-            fmt::format("size={} features='{}' hwhandler='0' wp={}\n", format_size(map.size_bytes),
-                        map.queueing ? "1 queue_if_no_path" : "0", map.read_only ? "ro" : "rw");
+        text += fmt::format("size={} features='{}' hwhandler='{}' wp={}\n",
+                            format_size(map.size_bytes), map.queueing ? "1 queue_if_no_path" : "0",
+                            map.hardware_handler, map.read_only ? "ro" : "rw");
         text += map_tree(snapshot, map);
     }
     return text;
@@ -192,6 +198,9 @@ std::string maps_text(const Snapshot& snapshot) {
                    map.held_age ? format_duration(*map.held_age) : "-", number(map.in_flight),
                    number(map.retries), number(map.held_ever), number(map.failed_to_client),
                    map.exports.empty() ? "-" : fmt::format("{}", fmt::join(map.exports, ","))});
+        if (map.hardware_handler != "0")
+            table.add_note(fmt::format("    hardware handler {}{}", map.hardware_handler,
+                                       map.activating ? ": I/O waits for an activation" : ""));
         for (const GroupSnapshot& group : map.groups)
             table.add_note(fmt::format("    group {}{}: {}, {}: {}", group.number,
                                        group.name.empty() ? "" : fmt::format(" ({})", group.name),

@@ -7,20 +7,21 @@
 
 #include "base/units.h"
 #include "daemon/fabric_paths.h"
+#include "daemon/file_reviver.h"
 #include "daemon/numa.h"
 
 namespace braidway::daemon {
 namespace {
 
 monitor::CheckConfig check_config(const PathConfig& path) {
-    return {.enabled = path.check.checker == CheckConfig::Checker::directio,
+    return {.enabled = path.check.checker != CheckConfig::Checker::none,
             .polling_interval = path.check.polling_interval,
             .max_polling_interval = path.check.max_polling_interval,
             .timeout = path.check.timeout};
 }
 
-map::MapConfig map_config(const MapConfig& config, const std::vector<PathUnit*>& units,
-                          const block::Geometry& geometry) {
+map::MapConfig map_config(const MapConfig& config, const multipath::HandlerSpec& handler,
+                          const std::vector<PathUnit*>& units, const block::Geometry& geometry) {
     map::MapConfig made{.name = config.name, .table = {}, .geometry = geometry};
     made.table.initial_group = config.initial_group;
     made.table.attempts_max = config.attempts_max;
@@ -28,6 +29,11 @@ map::MapConfig map_config(const MapConfig& config, const std::vector<PathUnit*>&
     made.table.kernel_strict = config.kernel_strict;
     made.table.no_path = {.queue = config.no_path.queue, .timeout = config.no_path.timeout};
     made.table.node_of_cpu = node_of_cpu();
+    made.table.handler = handler;
+    if (!handler.name.empty()) {
+        made.table.pg_init_retries = config.handler.retries;
+        made.table.pg_init_delay = config.handler.delay;
+    }
     made.held_requests_max = config.held_requests_max;
     made.held_bytes_max = config.held_bytes_max;
     size_t next = 0;
@@ -152,15 +158,18 @@ Result<std::unique_ptr<Volume>> Volume::create(const Surroundings& surroundings,
         units.push_back(unit->get());
         volume->units_.push_back(std::move(*unit));
     }
-    volume->admit_fabrics(units);
+    volume->admit_units(units);
     auto geometry = agree(config.name, units);
     if (!geometry) return std::unexpected(geometry.error());
     geometry->read_only = geometry->read_only || config.read_only;
-    auto map = map::MapDevice::create(surroundings.loop, map_config(config, units, *geometry),
-                                      members_of(units), surroundings.observer);
+    const multipath::HandlerSpec handler = choose_handler(config.handler, units, {});
+    auto map =
+        map::MapDevice::create(surroundings.loop, map_config(config, handler, units, *geometry),
+                               members_of(units), surroundings.observer);
     if (!map) return std::unexpected(map.error());
     volume->map_ = std::move(*map);
     volume->map_->set_failure_listener(&volume->monitor_);
+    volume->use_handler(handler, units);
     for (uint32_t index = 0; index < units.size(); ++index) volume->watch(*units[index], index);
     return volume;
 }
@@ -169,6 +178,7 @@ void Volume::watch(PathUnit& unit, uint32_t index) {
     unit.set_listener(this);
     const monitor::CheckConfig config = check_config(unit.config());
     monitor_.add(unit.path(), make_reviver(unit), config, index, *map_);
+    monitor_.find(unit.path())->set_looker(make_looker(unit));
     // The first look is at once, so that nobody waits an interval for a path that is bad.
     if (config.enabled) monitor_.find(unit.path())->check_now();
 }
@@ -177,16 +187,12 @@ std::unique_ptr<monitor::Reviver> Volume::make_reviver(PathUnit& unit) {
     if (unit.fabric() != nullptr)
         return std::make_unique<FabricReviver>(
             unit, [this, &unit](const path::FabricFinding& found) { return fits(unit, found); },
-            [this, &unit] { map_->set_store(index_of(unit), unit.store()); });
+            [this, &unit] { came_back(unit); });
     if (unit.file() != nullptr)
         return std::make_unique<FileReviver>(
             surroundings_.loop, unit, surroundings_.stores,
-            [this, &unit](const path::OpenFile& found) {
-                return check_joins(unit.name(), found.geometry,
-                                   reinterpret_cast<uint64_t>(found.store.get()),
-                                   found.mode == path::FileMode::buffered);
-            },
-            [this, &unit] { map_->set_store(index_of(unit), unit.store()); });
+            [this, &unit](const OpenedPath& found) { return fits(unit, found); },
+            [this, &unit] { came_back(unit); });
     return nullptr;
 }
 
@@ -208,6 +214,7 @@ uint32_t Volume::index_of(const PathUnit& unit) const {
 }
 
 void Volume::set_check(const PathUnit& unit, const PathConfig& config) {
+    units_[index_of(unit)]->set_check(config.check);
     const monitor::CheckConfig wanted = check_config(config);
     monitor::Checker& checker = *monitor_.find(unit.path());
     if (checker.config() != wanted) checker.configure(wanted);
@@ -237,7 +244,7 @@ Result<void> Volume::check_joins(const std::string& path, const block::Geometry&
 }
 
 Result<Volume::Change> Volume::prepare(const MapConfig& config, std::vector<WantedPath> paths) {
-    Change change{.config = config, .paths = {}, .fresh = {}};
+    Change change{.config = config, .handler = {}, .paths = {}, .fresh = {}};
     const auto refuse = [&](Error why) {
         discard(change, surroundings_.graveyard);
         for (WantedPath& wanted : paths)
@@ -256,9 +263,13 @@ Result<Volume::Change> Volume::prepare(const MapConfig& config, std::vector<Want
         change.fresh.push_back(std::move(*made));
         PathUnit& unit = *change.fresh.back();
         if (unit.awaits_admission()) {
-            if (auto same = check_identity(unit.name(), unit.finding().identity); !same)
-                return refuse(same.error());
-            unit.admit();
+            const path::IdentityAnswer answer = compare(unit.name(), unit.finding().identity);
+            if (answer.verdict == path::IdentityVerdict::other)
+                return refuse({fmt::format("map {}: {}", name(), answer.line), EMEDIUMTYPE});
+            if (answer.verdict == path::IdentityVerdict::same)
+                unit.admit();
+            else
+                unit.turn_away(answer.line);
         }
         if (!unit.works()) continue;
         if (auto joins =
@@ -268,7 +279,9 @@ Result<Volume::Change> Volume::prepare(const MapConfig& config, std::vector<Want
     }
     change.paths = std::move(paths);
     // A brain that is thrown away says whether the map's own will take the table.
-    const map::MapConfig made = map_config(config, change.units(), map_->geometry());
+    const std::vector<PathUnit*> units = change.units();
+    change.handler = choose_handler(config.handler, units, handler_now());
+    const map::MapConfig made = map_config(config, change.handler, units, map_->geometry());
     if (auto good = multipath::Multipath::create(made.table, surroundings_.loop.now()); !good)
         return refuse({fmt::format("map {}: {}", name(), good.error().message), EINVAL});
     return change;
@@ -289,9 +302,9 @@ std::vector<PathUnit*> Volume::Change::units() const {
 
 void Volume::commit(Change change, Graveyard& graveyard) {
     const std::vector<PathUnit*> units = change.units();
-    const auto taken =
-        map_->replace(map_config(change.config, units, map_->geometry()), members_of(units));
-    CHECK(taken.has_value(), "prepare() has shown the table to a brain");
+    // Before the table: the map has the paths of a new one activated at once.
+    use_handler(change.handler, units);
+    install_table(change.config, units);
     std::vector<std::unique_ptr<PathUnit>> before = std::move(units_);
     units_.clear();
     for (size_t at = 0; at < change.paths.size(); ++at) {
@@ -304,6 +317,7 @@ void Volume::commit(Change change, Graveyard& graveyard) {
     }
     for (auto& unit : before) {
         if (unit == nullptr) continue;
+        if (handler_ != nullptr) handler_->detach(*unit);
         auto checker = monitor_.remove(unit->path());
         graveyard.bury(std::move(unit), std::move(checker));
     }
@@ -314,11 +328,19 @@ void Volume::commit(Change change, Graveyard& graveyard) {
     number_checkers();
 }
 
+/// The table of `config` with the handler that there is. prepare() has shown it to a brain.
+void Volume::install_table(const MapConfig& config, const std::vector<PathUnit*>& units) {
+    const auto taken = map_->replace(map_config(config, handler_now(), units, map_->geometry()),
+                                     members_of(units));
+    CHECK(taken.has_value(), "a table that a brain has taken before");
+}
+
 void Volume::bury(Graveyard& graveyard) {
     if (map_ != nullptr) map_->set_failure_listener(nullptr);
     std::vector<std::unique_ptr<monitor::Checker>> checkers;
     for (auto& unit : units_) checkers.push_back(monitor_.remove(unit->path()));
-    // The map lets go of its paths before they go.
+    // The handler lets go of the map, and the map of its paths, before they go.
+    drop_handler();
     map_.reset();
     for (size_t at = 0; at < units_.size(); ++at)
         graveyard.bury(std::move(units_[at]), std::move(checkers[at]));

@@ -9,9 +9,12 @@
 
 #include "daemon/config.h"
 #include "daemon/control.h"
+#include "daemon/graveyard.h"
 #include "daemon/path_unit.h"
+#include "daemon/volume_handler.h"
 #include "map/map_device.h"
 #include "monitor/monitor.h"
+#include "path/volume_identity.h"
 
 namespace braidway::daemon {
 
@@ -42,6 +45,7 @@ class Volume final : private UnitListener {
     /// A change that has been checked and built but not applied.
     struct Change {
         MapConfig config;
+        multipath::HandlerSpec handler;
         std::vector<WantedPath> paths;
         std::vector<std::unique_ptr<PathUnit>> fresh;  ///< In table order, null for kept ones.
 
@@ -49,8 +53,9 @@ class Volume final : private UnitListener {
         std::vector<PathUnit*> units() const;
     };
 
-    /// A path over a network that leads to another volume than the first one, or than the map's
-    /// wwid says, is fenced off and counts as one that does not work.
+    /// A path over a network or to a SCSI disk that leads to another volume than the first one, or
+    /// than the map's wwid says, is fenced off and counts as one that does not work. The map gets
+    /// the hardware handler that is configured, or that suits its array.
     /// Errors: no path works; paths that do not agree in size or block size; paths on different
     /// files that are not both direct.
     static Result<std::unique_ptr<Volume>> create(const Surroundings& surroundings,
@@ -88,9 +93,18 @@ class Volume final : private UnitListener {
     void watch(PathUnit& unit, uint32_t index);
     void number_checkers();
     std::unique_ptr<monitor::Reviver> make_reviver(PathUnit& unit);
+    std::unique_ptr<monitor::Looker> make_looker(PathUnit& unit);
     Result<void> fits(PathUnit& unit, const path::FabricFinding& found);
-    Result<void> check_identity(const std::string& path, const std::string& found) const;
-    void admit_fabrics(const std::vector<PathUnit*>& units);
+    Result<void> fits(PathUnit& unit, const OpenedPath& found);
+    path::IdentityAnswer compare(const std::string& path, const std::string& found) const;
+    Result<void> check_identity(PathUnit& unit, const std::string& found);
+    void admit_units(const std::vector<PathUnit*>& units);
+    void came_back(PathUnit& unit);
+    void install_table(const MapConfig& config, const std::vector<PathUnit*>& units);
+    multipath::HandlerSpec handler_now() const;
+    void use_handler(const multipath::HandlerSpec& handler, const std::vector<PathUnit*>& units);
+    void attach(PathUnit& unit);
+    void drop_handler();
     void unit_lost(PathUnit& unit, const std::string& reason) override;
     void unit_settled(PathUnit& unit, bool at_risk) override;
     /// Whether a path may join the running map.
@@ -99,9 +113,10 @@ class Volume final : private UnitListener {
 
     Surroundings surroundings_;
     MapConfig config_;
-    std::string identity_;  ///< What its paths over a network lead to; empty = not known yet.
+    std::string identity_;  ///< What its paths lead to; empty = not known yet.
     std::vector<std::unique_ptr<PathUnit>> units_;  ///< In table order.
     std::unique_ptr<map::MapDevice> map_;
+    std::unique_ptr<VolumeHandler> handler_;  ///< Null = none.
     monitor::Monitor monitor_;
 };
 

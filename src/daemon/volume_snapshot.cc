@@ -47,17 +47,23 @@ void add_counters(PathSnapshot& snapshot, const path::PathCounters& counters) {
 }
 
 void add_fabric(PathSnapshot& snapshot, const PathUnit& unit) {
+    snapshot.fenced_off = unit.fenced_off();
+    snapshot.identity = unit.finding().identity;
     if (unit.fabric() == nullptr) return;
     const path::DoubtCounters doubts = unit.fabric()->doubts();
     snapshot.fabric = true;
-    snapshot.fenced_off = unit.fenced_off();
-    snapshot.identity = unit.finding().identity;
     snapshot.connection = unit.finding().description;
     snapshot.connects = unit.connects();
     snapshot.doubtful_writes = doubts.writes;
     snapshot.unsettled_writes = doubts.unsettled;
     snapshot.resend_risks = doubts.at_risk;
     snapshot.doubt_time = doubts.held;
+}
+
+void add_handler(PathSnapshot& snapshot, const PathUnit& unit, const VolumeHandler& handler) {
+    snapshot.handler_remark = handler.remark(unit);
+    snapshot.vetoed = handler.serves(unit) && !handler.admits(unit);
+    snapshot.handler_state = handler.status_text(unit);
 }
 
 std::string state_name(map::MapDevice::State state) {
@@ -92,6 +98,13 @@ MapSnapshot Volume::map_snapshot(Instant now) const {
         fmt::format("0 {} multipath {}", sectors, multipath::dm_table_text(map_->brain().table()));
     snapshot.dm_status =
         fmt::format("0 {} multipath {}", sectors, multipath::dm_info_text(map_->brain().dm_info()));
+    if (handler_ != nullptr) {
+        const multipath::HandlerSpec& handler = handler_->spec();
+        snapshot.hardware_handler =
+            fmt::format("{} {}", 1 + handler.parameters.size(), handler.name);
+        for (const std::string& word : handler.parameters) snapshot.hardware_handler += " " + word;
+        snapshot.activating = status.initialising && status.current_group != 0;
+    }
     snapshot.no_path_expired = status.no_path_expired;
     snapshot.state = state_name(map_->state());
     snapshot.fenced = counters.fenced;
@@ -142,6 +155,7 @@ void Volume::path_snapshots(Instant now, std::vector<PathSnapshot>& to) const {
             add_check(snapshot, checker->status(), now);
         snapshot.layers = unit.layers();
         add_fabric(snapshot, unit);
+        if (handler_ != nullptr) add_handler(snapshot, unit, *handler_);
     }
 }
 

@@ -2,6 +2,8 @@
 // Bytes to a peer and back: a socket, or something on top of one.
 #pragma once
 
+#include <string_view>
+
 #include "loop/loop.h"
 
 namespace braidway::loop {
@@ -33,6 +35,9 @@ class Stream {
     virtual void shut_down() = 0;
     /// The socket below, for the peer's credentials and for polling; not for reading and writing.
     virtual int fd() const = 0;
+    /// Why it has ended, in one line that says what to do, where it knows more than an errno tells;
+    /// else empty. Of nothing in it did the peer choose the words.
+    virtual std::string_view problem() const { return {}; }
 };
 
 /// A stream that is a connected, non-blocking socket of any family.

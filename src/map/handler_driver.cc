@@ -15,19 +15,19 @@ using multipath::HandlerResult;
 
 HandlerDriver::HandlerDriver(loop::Loop& loop, MapDevice& map,
                              std::unique_ptr<multipath::HardwareHandler> handler)
-    : loop_(loop), map_(map), handler_(std::move(handler)) {
+    : loop_(loop), map_(&map), handler_(std::move(handler)) {
     timer_.owner = this;
     timer_.fire = [](loop::Timer& timer, Instant now) {
         HandlerDriver& self = *static_cast<HandlerDriver*>(timer.owner);
         self.handler_->timer(now);
         self.drain();
     };
-    map_.set_activator(this);
+    map_->set_activator(this);
 }
 
 HandlerDriver::~HandlerDriver() {
     CHECK(quiet(), "a handler goes after its commands have ended");
-    map_.set_activator(nullptr);
+    if (map_ != nullptr) map_->set_activator(nullptr);
     loop_.disarm(timer_);
 }
 
@@ -39,18 +39,44 @@ Result<void> HandlerDriver::attach(path::Path& path, path::ScsiChannel& channel,
     if (auto taken = handler_->attach(device, identity, loop_.now()); !taken) return taken;
     if (free == devices_.end()) free = devices_.emplace(free);
     *free = {&path, &channel};
+    std::erase(passed_, &path);
     if (!handler_->admits(device, {})) tell_admission(device, false);
     drain();
     return {};
 }
 
+void HandlerDriver::let_pass(path::Path& path) {
+    passed_.push_back(&path);
+}
+
 void HandlerDriver::detach(path::Path& path) {
+    std::erase(passed_, &path);
     const auto device = device_of(path);
     if (!device) return;
     handler_->detach(*device, loop_.now());
     // Its number stays taken until the map has been told how its activations ended.
     devices_[*device].channel = nullptr;
     drain();
+}
+
+void HandlerDriver::let_go() {
+    if (map_ != nullptr) map_->set_activator(nullptr);
+    // First the map: it is not told how its activations end, nobody waits for that any more.
+    map_ = nullptr;
+    passed_.clear();
+    for (DeviceId device = 0; device < devices_.size(); ++device) {
+        if (devices_[device].channel == nullptr) continue;
+        handler_->detach(device, loop_.now());
+        devices_[device].channel = nullptr;
+    }
+    drain();
+    loop_.disarm(timer_);
+}
+
+Result<void> HandlerDriver::set_parameters(std::span<const std::string> words) {
+    auto taken = handler_->set_parameters(words, loop_.now());
+    drain();
+    return taken;
 }
 
 void HandlerDriver::forget_detached() {
@@ -64,11 +90,14 @@ bool HandlerDriver::quiet(const path::ScsiChannel& channel) const {
 }
 
 void HandlerDriver::activate(uint32_t path) {
-    if (const auto device = device_of(*map_.members()[path].path)) {
+    const path::Path& wanted = *map_->members()[path].path;
+    if (const auto device = device_of(wanted)) {
         handler_->activate(*device, loop_.now());
         drain();
+    } else if (std::ranges::find(passed_, &wanted) != passed_.end()) {
+        map_->path_activated(path, HandlerResult::ok, "the path is used without the handler");
     } else {
-        map_.path_activated(path, HandlerResult::no_handler, "the path takes no SCSI commands");
+        map_->path_activated(path, HandlerResult::no_handler, "the path takes no SCSI commands");
     }
 }
 
@@ -93,6 +122,11 @@ multipath::SenseVerdict HandlerDriver::check_sense(path::Path& path, const wire:
     return verdict;
 }
 
+bool HandlerDriver::admits(const path::Path& path) const {
+    const auto device = device_of(path);
+    return !device || handler_->admits(*device, {});
+}
+
 std::string HandlerDriver::status_text(const path::Path& path) const {
     const auto device = device_of(path);
     return device ? handler_->status_text(*device) : std::string();
@@ -107,7 +141,8 @@ std::optional<DeviceId> HandlerDriver::device_of(const path::Path& path) const {
 }
 
 std::optional<uint32_t> HandlerDriver::index_of(DeviceId device) const {
-    const auto& members = map_.members();
+    if (map_ == nullptr) return std::nullopt;
+    const auto& members = map_->members();
     const auto found = std::ranges::find(members, devices_[device].path, &Member::path);
     if (found == members.end()) return std::nullopt;
     return static_cast<uint32_t>(found - members.begin());
@@ -142,6 +177,8 @@ void HandlerDriver::drain() {
 }
 
 void HandlerDriver::send(multipath::ScsiCommand& command) {
+    // What one device has left undone another one takes up, which is leaving as well.
+    if (map_ == nullptr) return;
     auto free = std::ranges::find(tasks_, false, [](const auto& task) { return task->busy; });
     if (free == tasks_.end()) free = tasks_.insert(free, std::make_unique<Task>());
     Task& task = **free;
@@ -177,12 +214,12 @@ void HandlerDriver::answered(Task& task) {
 
 void HandlerDriver::tell_activated(DeviceId device, HandlerResult result) {
     if (const auto index = index_of(device))
-        map_.path_activated(*index, result, handler_->status_text(device));
+        map_->path_activated(*index, result, handler_->status_text(device));
 }
 
 void HandlerDriver::tell_admission(DeviceId device, bool admits) {
     if (const auto index = index_of(device))
-        map_.path_admitted(*index, admits, handler_->status_text(device));
+        map_->path_admitted(*index, admits, handler_->status_text(device));
 }
 
 }  // namespace braidway::map

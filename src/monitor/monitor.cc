@@ -15,6 +15,9 @@ namespace {
 /// What a check reads at most, of blocks that are larger; direct I/O may ask for this alignment.
 constexpr size_t check_bytes_max = 4096;
 
+/// After a look that could not say anything.
+constexpr Duration undecided_interval = std::chrono::seconds(1);
+
 std::unique_ptr<std::byte, void (*)(void*)> aligned_memory() {
     void* memory = nullptr;
     CHECK(posix_memalign(&memory, check_bytes_max, check_bytes_max) == 0, "out of memory");
@@ -29,6 +32,8 @@ std::string_view check_state_name(CheckState state) {
             return "unchecked";
         case CheckState::ready:
             return "ready";
+        case CheckState::ghost:
+            return "ghost";
         case CheckState::faulty:
             return "faulty";
         case CheckState::timeout:
@@ -78,6 +83,7 @@ void Checker::configure(const CheckConfig& config) {
 void Checker::stop() {
     stopped_ = true;
     if (reviver_ != nullptr) reviver_->abandon();
+    if (looker_ != nullptr) looker_->abandon();
     status_.next_at = never;
     loop_.disarm(next_);
     loop_.disarm(deadline_);
@@ -100,25 +106,39 @@ void Checker::begin() {
     begun_ = loop_.now();
     loop_.arm(deadline_, begun_ + config_.timeout);
     if (reviver_ == nullptr || !reviver_->needed()) {
-        read_first_block();
+        look();
         return;
     }
     reviving_ = true;
     reviver_->revive([this](Result<void> revived) {
         reviving_ = false;
         if (stopped_) return;
-        if (late_) {
-            late_ = false;
-            status_.under_way = false;
-            schedule(config_.polling_interval);
-            return;
-        }
+        if (came_late()) return;
         if (revived) {
-            read_first_block();
+            look();
             return;
         }
         loop_.disarm(deadline_);
         verdict(CheckState::faulty, revived.error().message);
+    });
+}
+
+/// Too late to say anything good of the path; the next check may.
+bool Checker::came_late() {
+    if (!std::exchange(late_, false)) return false;
+    status_.under_way = false;
+    schedule(config_.polling_interval);
+    return true;
+}
+
+void Checker::look() {
+    if (looker_ == nullptr || !looker_->able()) return read_first_block();
+    looking_ = true;
+    looker_->look([this](Sight sight) {
+        looking_ = false;
+        if (stopped_ || came_late()) return;
+        loop_.disarm(deadline_);
+        verdict(sight.state, std::move(sight.message));
     });
 }
 
@@ -138,14 +158,7 @@ void Checker::read_first_block() {
 void Checker::completed(block::Request& request) {
     request.pop();
     request_out_ = false;
-    if (stopped_) return;
-    if (late_) {
-        // Too late to say anything good of the path; the next check may.
-        late_ = false;
-        status_.under_way = false;
-        schedule(config_.polling_interval);
-        return;
-    }
+    if (stopped_ || came_late()) return;
     loop_.disarm(deadline_);
     const std::string took = format_duration(loop_.now() - begun_);
     if (request.status() == IoStatus::ok)
@@ -166,9 +179,15 @@ void Checker::timed_out() {
 }
 
 void Checker::verdict(CheckState state, std::string message) {
-    const bool good = state == CheckState::ready;
+    if (state == CheckState::unchecked) {
+        status_.under_way = false;
+        status_.message = std::move(message);
+        status_.ended_at = loop_.now();
+        return schedule(std::min(config_.polling_interval, undecided_interval));
+    }
+    const bool good = state == CheckState::ready || state == CheckState::ghost;
     const bool failed_before = good && std::exchange(failed_since_, false);
-    const bool went_on_being_good = good && !failed_before && status_.state == CheckState::ready;
+    const bool went_on_being_good = good && !failed_before && status_.state == state;
     interval_ = went_on_being_good ? std::min(2 * interval_, config_.max_polling_interval)
                                    : config_.polling_interval;
     status_.state = state;

@@ -19,6 +19,8 @@ namespace braidway::monitor {
 enum class CheckState : uint8_t {
     unchecked,  ///< No check has ended yet.
     ready,      ///< The last check was good. Left by a check that fails or times out.
+    ghost,      ///< The last check was answered, by a port that serves no I/O until its group is
+                ///< activated. Counts as good: the hardware handler keeps I/O off it till then.
     faulty,     ///< The last check got an error. Left by a good check.
     timeout,    ///< The check has had no answer within its deadline and may still be out. Left
                 ///< when the answer comes and the next check ends.
@@ -45,6 +47,27 @@ struct CheckStatus {
     Instant next_at = never;
 };
 
+/// What a look at a path has found: `ready`, `ghost` or `faulty`; `unchecked` = nothing can be said
+/// now, and the next look is soon.
+struct Sight {
+    CheckState state = CheckState::unchecked;
+    std::string message;
+};
+
+/// Looks at a path in another way than by reading its first block. Goes with its checker.
+class Looker {
+  public:
+    using Done = std::function<void(Sight)>;
+    virtual ~Looker() = default;
+    /// Whether it can look at the path as it is now; else its first block is read.
+    virtual bool able() const = 0;
+    /// `done` is called once, from the loop, never inside. The checker has the deadline; it starts
+    /// no other look before this one has ended.
+    virtual void look(Done done) = 0;
+    /// The path is leaving, and whoever made this, too; only `done` is still called.
+    virtual void abandon() {}
+};
+
 /// Makes a path usable that was not: opens its device again. Asked before the check of a path whose
 /// device answers `offline`; calls back on the lane, once, and then the check goes on.
 class Reviver {
@@ -58,7 +81,8 @@ class Reviver {
     virtual ~Reviver() = default;
 };
 
-/// The directio checker of one path: reads its first block through all its layers, with a deadline.
+/// The checker of one path: reads its first block through all its layers, or has a Looker look,
+/// with a deadline.
 ///
 /// A good path is looked at after polling_interval, then twice as long, up to max_polling_interval;
 /// a failed one every polling_interval. A check without an answer is a bad verdict at its deadline;
@@ -77,6 +101,7 @@ class Checker final : private block::CompletionStage {
     /// I/O or an operator failed the path: the next look is polling_interval away, and the back-off
     /// starts anew.
     void path_failed();
+    void set_looker(std::unique_ptr<Looker> looker) { looker_ = std::move(looker); }
     void set_path_index(uint32_t path_index) { path_index_ = path_index; }
     uint32_t path_index() const { return path_index_; }
     void configure(const CheckConfig& config);
@@ -84,11 +109,13 @@ class Checker final : private block::CompletionStage {
     const CheckStatus& status() const { return status_; }
     /// No more checks. When quiet() it may be destroyed.
     void stop();
-    bool quiet() const { return !request_out_ && !reviving_; }
+    bool quiet() const { return !request_out_ && !reviving_ && !looking_; }
     path::Path& path() { return path_; }
 
   private:
     void begin();
+    void look();
+    bool came_late();
     void read_first_block();
     void completed(block::Request& request) override;
     void timed_out();
@@ -98,6 +125,7 @@ class Checker final : private block::CompletionStage {
     loop::Loop& loop_;
     path::Path& path_;
     std::unique_ptr<Reviver> reviver_;
+    std::unique_ptr<Looker> looker_;  ///< Null = the first block is read.
     CheckConfig config_;
     uint32_t path_index_;
     multipath::VerdictSink& sink_;
@@ -106,6 +134,7 @@ class Checker final : private block::CompletionStage {
     Instant begun_;
     bool request_out_ = false;
     bool reviving_ = false;
+    bool looking_ = false;
     bool stopped_ = false;
     bool failed_since_ = false;  ///< By I/O or an operator, since the last good check.
     bool late_ = false;          ///< The check under way has passed its deadline.

@@ -93,6 +93,17 @@ std::string_view handler_for(const DeviceIdentity& identity) {
     return {};
 }
 
+bool waits_for_activation(std::string_view name, const wire::ScsiSense& sense) {
+    const auto is = [&](uint8_t key, uint8_t asc, uint8_t ascq) {
+        return sense.key == key && sense.asc == asc && sense.ascq == ascq;
+    };
+    using namespace wire::scsi;
+    if (name == "alua") return is(key_not_ready, 0x04, 0x0b);
+    if (name == "emc") return is(key_not_ready, 0x04, 0x03);
+    if (name == "rdac") return is(key_illegal_request, 0x94, 0x01);
+    return name == "hp_sw" && is(key_not_ready, 0x04, 0x02);
+}
+
 Result<std::unique_ptr<HardwareHandler>> make_handler(std::string_view name) {
     if (name == "alua") return std::make_unique<AluaHandler>();
     if (name == "emc") return std::make_unique<EmcHandler>();

@@ -24,6 +24,10 @@ Result<DeviceIdentity> identify_device(std::span<const std::byte> inquiry,
 /// Source: the automatic choice of the Linux SCSI layer.
 std::string_view handler_for(const DeviceIdentity& identity);
 
+/// Whether a device answers TEST UNIT READY with these sense data because it waits for the handler
+/// called `name` to activate it: alua 02/04/0b, emc 02/04/03, rdac 05/94/01, hp_sw 02/04/02.
+bool waits_for_activation(std::string_view name, const wire::ScsiSense& sense);
+
 /// Makes the handler called `name` ("alua", "emc", "rdac", "hp_sw") without devices.
 /// Errors: there is none of this name.
 Result<std::unique_ptr<HardwareHandler>> make_handler(std::string_view name);

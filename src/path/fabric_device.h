@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "block/block_device.h"
@@ -23,6 +24,9 @@ struct FabricFinding {
     std::string description;
     /// A flush on one path to this volume covers the writes on all.
     bool shared_cache = false;
+    /// Of a SCSI device: its standard inquiry data and page 0x83, for hardware handlers.
+    std::vector<std::byte> inquiry{};
+    std::vector<std::byte> identification{};
 };
 
 /// Told what happens to a fabric device unasked. The path's unit implements it.
@@ -61,6 +65,8 @@ class FabricDevice : public block::BlockDevice {
     virtual DoubtCounters doubts() const { return {}; }
     /// For SCSI commands beside the data; null where the device is no SCSI device.
     virtual ScsiChannel* scsi() { return nullptr; }
+    /// Who reads the sense data of its I/O first; empty = nobody.
+    virtual void set_sense_reader(SenseReader) {}
     void set_listener(FabricListener* listener) { listener_ = listener; }
 
   protected:

@@ -39,6 +39,13 @@ Result<block::Geometry> geometry_of(const ScsiDisk& disk, std::optional<uint32_t
     return geometry;
 }
 
+/// Whether a login with the same initiator port ends what the session before had under way, as RFC
+/// 7143 (6.3.5) has it. tgtd, whose units have this vendor, answers on the new session while a disk
+/// thread of its own still has a write of the old one (seen with 1.0.85).
+bool ends_lost_commands(const wire::ScsiUnit& unit) {
+    return unit.vendor != "IET";
+}
+
 IscsiLogin login_of(const IscsiOptions& options, const std::string& portal) {
     const IscsiUri& uri = options.uri;
     return {.portal = portal,
@@ -224,7 +231,7 @@ void IscsiDevice::probed(Result<ScsiFinding> found) {
     found_geometry_ = *geometry;
     // The login with our initiator port has ended the session before, where it is the same target
     // port; TEST UNIT READY was answered on the new one.
-    io_.port_taken_over(portal_);
+    if (ends_lost_commands(finding_.unit)) io_.port_taken_over(portal_);
     state_ = State::connected;
     loop_.disarm(attempt_timer_);
     arrivals_seen_ = session_->arrivals();
@@ -232,7 +239,9 @@ void IscsiDevice::probed(Result<ScsiFinding> found) {
     end_attempt(FabricFinding{.geometry = found_geometry_,
                               .identity = finding_.unit.wwid.text,
                               .description = description(),
-                              .shared_cache = true});
+                              .shared_cache = true,
+                              .inquiry = finding_.inquiry,
+                              .identification = finding_.identification});
 }
 
 std::string IscsiDevice::description() const {
@@ -319,6 +328,22 @@ void IscsiDevice::reap() {
 void IscsiDevice::drop_session(const std::string& reason) {
     bury_session();
     told(reason);
+}
+
+void IscsiDevice::unit_in_doubt() {
+    probe_.start(options_.connect_timeout,
+                 [this](const Result<ScsiFinding>& found) { looked_again(found); });
+}
+
+/// A unit that is another one now is lost: who connects again compares it with the map's.
+void IscsiDevice::looked_again(const Result<ScsiFinding>& found) {
+    if (state_ != State::connected) return;
+    const uint16_t lun = options_.uri.lun;
+    if (!found) return drop_session(fmt::format("LUN {}: {}", lun, found.error().message));
+    const std::string& was = finding_.unit.wwid.text;
+    const std::string& is = found->unit.wwid.text;
+    if (is != was) return drop_session(fmt::format("LUN {} is {} now, and was {}", lun, is, was));
+    io_.unit_confirmed();
 }
 
 /// The session that was there is gone.

@@ -27,8 +27,8 @@ struct IscsiCounters {
 ///
 /// Doubts about changes end when the target confirms ABORT TASK or LUN RESET, or when a session
 /// with the same initiator port at the same portal is logged in and has answered TEST UNIT READY:
-/// by RFC 7143 (6.3.5) that has ended all commands of the session before; else after
-/// resend_quiesce.
+/// by RFC 7143 (6.3.5) that has ended all commands of the session before, but not with tgtd; else
+/// after resend_quiesce.
 /// Secrets that stand in files are read on the lane's helper thread, each time it connects.
 /// Errors:  connect() answers one line, without secrets, which says what to do. Requests end as
 ///          IscsiIo says.
@@ -49,7 +49,7 @@ class IscsiDevice final : public FabricDevice, private IscsiSessionOwner, privat
     const block::Geometry& geometry() const override { return geometry_; }
     /// Of the last connect(): names and raw pages, for hardware handlers.
     const ScsiFinding& finding() const { return finding_; }
-    void set_sense_reader(IscsiIo::SenseReader reader) { io_.set_sense_reader(std::move(reader)); }
+    void set_sense_reader(SenseReader reader) override { io_.set_sense_reader(std::move(reader)); }
     IscsiCounters counters() const;
 
   private:
@@ -69,6 +69,7 @@ class IscsiDevice final : public FabricDevice, private IscsiSessionOwner, privat
     void session_lost(const Error& reason) override;
     void session_drained() override { io_.session_drained(); }
     void drop_session(const std::string& reason) override;
+    void unit_in_doubt() override;
 
     void secrets_read();
     void resolve();
@@ -76,6 +77,7 @@ class IscsiDevice final : public FabricDevice, private IscsiSessionOwner, privat
     void try_next_portal();
     void open_session(const std::string& portal);
     void probed(Result<ScsiFinding> found);
+    void looked_again(const Result<ScsiFinding>& found);
     void attempt_late();
     void fail_attempt(const std::string& text, int code);
     void end_attempt(Result<FabricFinding> result);

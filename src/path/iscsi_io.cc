@@ -113,8 +113,10 @@ void IscsiIo::session_up(IscsiSession& session, const ScsiDisk& disk, const std:
     CHECK(jobs_.empty() && pieces_.empty(), "I/O of the session before has ended");
     session_ = &session;
     portal_ = portal;
+    // What was lost before has been settled by the time alone.
+    if (!doubts_.any()) lost_.clear();
     disk_ = disk;
-    full_ = false;
+    full_ = unit_doubted_ = false;
     window_ = options_.commands_max;
     late_since_.reset();
 }
@@ -158,7 +160,7 @@ void IscsiIo::pump_soon() {
 void IscsiIo::pump() {
     uint64_t handed = 0;
     // What was handed over may end, or the session may, whenever it is pushed.
-    while (session_ != nullptr && !full_ && !late_since_) {
+    while (session_ != nullptr && !full_ && !late_since_ && !unit_doubted_) {
         Job* job = queue_.front();
         if (job == nullptr || pieces_.size() >= window_) break;
         const uint64_t before = job->dispatched_bytes;
@@ -216,6 +218,10 @@ bool IscsiIo::dispatch(Job& job) {
 }
 
 void IscsiIo::start(Piece& piece) {
+    if (unit_doubted_) {
+        piece.asleep = true;
+        return;
+    }
     const block::Request& request = *piece.job->request;
     uint64_t length = piece.end_bytes - piece.begin_bytes;
     if (piece.op == IoOp::read || piece.op == IoOp::write) {
@@ -287,6 +293,8 @@ void IscsiIo::piece_ended(Piece& piece) {
             fail_job(job, piece.begin_bytes, IoStatus::transport, false);
         }
     } else {
+        if (outcome.sense && wire::tells_of_another_unit(*outcome.sense) && doubt_unit(piece))
+            return;
         const bool again = job.status == IoStatus::ok && (do_without_write_same(piece, outcome) ||
                                                           try_again(piece, outcome.retry));
         if (again) return;
@@ -328,6 +336,7 @@ bool IscsiIo::do_without_write_same(Piece& piece, const wire::ScsiOutcome& outco
 }
 
 void IscsiIo::wake_sleepers() {
+    if (unit_doubted_) return;
     for (Piece* piece = pieces_.front(); piece != nullptr; piece = pieces_.after(*piece)) {
         if (!std::exchange(piece->asleep, false)) continue;
         start(*piece);

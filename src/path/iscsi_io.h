@@ -13,6 +13,7 @@
 #include "base/slot_pool.h"
 #include "block/block_device.h"
 #include "path/iscsi_session.h"
+#include "path/scsi_channel.h"
 #include "path/scsi_disk.h"
 #include "path/writes_in_doubt.h"
 
@@ -32,6 +33,8 @@ class IscsiIoOwner {
   public:
     /// The session is of no use any more: close it, and then call session_down().
     virtual void drop_session(const std::string& reason) = 0;
+    /// The unit may be another one now: ask who it is. Nothing goes to it before unit_confirmed().
+    virtual void unit_in_doubt() = 0;
 
   protected:
     ~IscsiIoOwner() = default;
@@ -46,16 +49,15 @@ class IscsiIoOwner {
 /// the next session with the same initiator port ends what this one had under way. One that shows
 /// signs of life meanwhile is waiting for its disk, and is waited for, until abort_patience is
 /// over. A change ends with outcome_unknown when a command of it was sent and not answered. The
-/// doubt ends when the target has confirmed its abort, or by port_taken_over().
+/// doubt ends when the target has confirmed its abort, or by port_taken_over(). When the device
+/// says that its units have changed, everything waits until the owner knows who this one is: a
+/// number that is given to another unit must not get the data of the first.
 ///
 /// Shapes:  requests_max requests, commands_max commands; more requests wait for a command.
 /// Errors:  as wire::classify; `offline` without a session; `resource` beyond requests_max.
 /// Threads: one lane. No allocation per request of ours.
 class IscsiIo {
   public:
-    /// A hardware handler's word on sense data, which goes before the general classification.
-    using SenseReader = std::function<std::optional<wire::ScsiOutcome>(const wire::ScsiSense&)>;
-
     struct Options {
         std::optional<Duration> io_timeout{};
         Duration task_management_timeout{};
@@ -82,6 +84,8 @@ class IscsiIo {
     void session_up(IscsiSession& session, const ScsiDisk& disk, const std::string& portal);
     /// There is none any more, or it is closed; requests end with `status`.
     void session_down(IoStatus status);
+    /// The unit is the one it was: what waited goes on.
+    void unit_confirmed();
     /// A new session has our initiator port at `portal`: no change of an earlier session there can
     /// happen any more.
     void port_taken_over(const std::string& portal);
@@ -138,6 +142,7 @@ class IscsiIo {
     void gather(Piece& piece, const ScsiPiece& what);
     void piece_ended(Piece& piece);
     bool try_again(Piece& piece, wire::ScsiRetry retry);
+    bool doubt_unit(Piece& piece);
     bool do_without_write_same(Piece& piece, const wire::ScsiOutcome& outcome);
     void fail_job(Job& job, uint64_t at, IoStatus status, bool unknown);
     void release(Piece& piece);
@@ -184,6 +189,7 @@ class IscsiIo {
     Instant reset_since_;
     std::optional<Instant> late_since_;  ///< A late command waits for the socket.
     bool full_ = false;                  ///< Nothing more goes to the library now.
+    bool unit_doubted_ = false;          ///< Until unit_confirmed().
     uint32_t window_ = 0;                ///< Commands that the target takes at a time.
     std::string portal_;                 ///< Of the session that there is, or was last.
     std::vector<LostChange> lost_;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What IscsiIo does about commands that are not answered: deadlines, ABORT TASK, LUN RESET.
+// What IscsiIo does about commands that are not answered: deadlines, ABORT TASK, LUN RESET; and
+// about answers that may be another unit's.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -182,6 +183,22 @@ void IscsiIo::check_aborts(Instant now) {
     if (!ping_.busy) session_->ping(ping_);
     loop_.arm(abort_deadline_, now + options_.task_management_timeout);
     pump_soon();
+}
+
+/// Whether the command goes out again once it is known who the unit is.
+bool IscsiIo::doubt_unit(Piece& piece) {
+    if (session_ == nullptr || !session_->usable()) return false;
+    if (!std::exchange(unit_doubted_, true)) owner_.unit_in_doubt();
+    if (piece.job->status != IoStatus::ok || piece.tries >= tries_max) return false;
+    ++piece.tries;
+    ++counters_.retries;
+    piece.asleep = true;
+    return true;
+}
+
+void IscsiIo::unit_confirmed() {
+    unit_doubted_ = false;
+    wake_sleepers();
 }
 
 }  // namespace braidway::path

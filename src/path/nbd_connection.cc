@@ -103,7 +103,8 @@ void NbdConnection::send_handshake() {
 /// What was said in plain must be out before the stream changes hands.
 void NbdConnection::begin_upgrade() {
     if (!send_.idle()) return;
-    if (!options_.upgrade) return cut("TLS is not built in yet", IoStatus::transport);
+    if (!options_.upgrade)
+        return cut("no certificates or keys are given for TLS", IoStatus::transport);
     upgrade_ = options_.upgrade(loop_);
     upgrade_busy_ = true;
     upgrade_->begin(std::move(stream_), [this](Result<std::unique_ptr<loop::Stream>> stream) {
@@ -184,6 +185,7 @@ void NbdConnection::leave() {
     // A server that does not take it does not matter.
     loop_.arm_after(timer_, limits::nbd_linger_timeout);
     // That the last words of the handshake are out may not be known yet.
+    send_.patient = false;
     if (!send_.idle()) return;
     said_goodbye_ = true;
     probe_.command = wire::nbd::cmd_disc;

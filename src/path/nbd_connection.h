@@ -28,6 +28,8 @@ class StreamUpgrade {
     virtual void begin(std::unique_ptr<loop::Stream> plain, Done done) = 0;
     /// `done` comes soon, with an error.
     virtual void cancel() = 0;
+    /// What connections are encrypted with, for people; once `done` was called with a stream.
+    virtual std::string description() const = 0;
 };
 
 /// What connections to one server have in common.
@@ -106,6 +108,8 @@ class NbdConnection final : private wire::NbdAwaitedRequests {
     /// Commands that have not ended.
     size_t load() const { return by_age_.size(); }
     const std::string& reason() const { return reason_; }
+    /// "TLSv1.3, TLS_AES_256_GCM_SHA384"; empty where it is not encrypted.
+    std::string security() const { return upgrade_ == nullptr ? "" : upgrade_->description(); }
     /// It was the other side that closed.
     bool closed_by_peer() const { return closed_by_peer_; }
     /// Who listened at the other end of a unix socket.
@@ -134,6 +138,7 @@ class NbdConnection final : private wire::NbdAwaitedRequests {
     void send_commands();
     bool add_to_batch(NbdCommand& command);
     void send_rest();
+    void lost(int32_t result);
     void answered(NbdCommand& command, IoStatus status);
     void end(NbdCommand& command);
     void forget_slot(const NbdCommand& command);

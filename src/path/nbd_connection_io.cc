@@ -53,7 +53,11 @@ void NbdConnection::submit(NbdCommand& command) {
 }
 
 void NbdConnection::ask_to_send() {
-    if (send_.idle() && !queued_.empty() && free_slot_count_ > 0) loop_.at_turn_end(send_soon_);
+    if (queued_.empty() || free_slot_count_ == 0) return;
+    if (send_.idle())
+        loop_.at_turn_end(send_soon_);
+    else
+        send_.patient = false;
 }
 
 void NbdConnection::send_commands() {
@@ -65,7 +69,10 @@ void NbdConnection::send_commands() {
         if (free_slot_count_ == 0 || batch_bytes_ >= limits::nbd_send_bytes) break;
         if (!add_to_batch(*command)) break;
     }
-    if (pieces_end_ > 0) stream_->send(send_, pieces_.data(), pieces_end_);
+    if (pieces_end_ == 0) return;
+    // What comes next is an answer, or a command that does not find it idle.
+    send_.patient = queued_.empty() || free_slot_count_ == 0;
+    stream_->send(send_, pieces_.data(), pieces_end_);
 }
 
 /// False when there is no room for its pieces in this batch.
@@ -102,8 +109,7 @@ void NbdConnection::sent(int32_t result) {
     if (state_ == State::cutting) return finish_if_idle();
     if (result <= 0) {
         closed_by_peer_ = result == -EPIPE || result == -ECONNRESET;
-        return cut(fmt::format("the connection was lost: {}", errno_text(-result)),
-                   IoStatus::transport);
+        return lost(result);
     }
     batch_sent_ += static_cast<uint64_t>(result);
     auto left = static_cast<uint64_t>(result);
@@ -135,6 +141,20 @@ void NbdConnection::send_rest() {
     stream_->send(send_, pieces_.data() + pieces_begin_, pieces_end_ - pieces_begin_);
 }
 
+/// The stream has failed, or the server has closed it. What the stream itself knows says most.
+void NbdConnection::lost(int32_t result) {
+    std::string why;
+    if (!stream_->problem().empty())
+        why = fmt::format("TLS: {}", stream_->problem());
+    else if (handshake_.phase() == wire::NbdClientHandshake::Phase::failed)
+        why = handshake_.problem();
+    else if (result == 0)
+        why = "the server closed the connection";
+    else
+        why = fmt::format("the connection was lost: {}", errno_text(-result));
+    cut(std::move(why), IoStatus::transport);
+}
+
 // --- receiving ----------------------------------------------------------------------------------
 
 void NbdConnection::receive_more() {
@@ -164,11 +184,7 @@ void NbdConnection::received(int32_t result) {
     if (result <= 0) {
         closed_by_peer_ = result == 0 || result == -ECONNRESET;
         if (state_ == State::handshake) handshake_.closed();
-        std::string why =
-            handshake_.phase() == wire::NbdClientHandshake::Phase::failed ? handshake_.problem()
-            : result == 0 ? std::string("the server closed the connection")
-                          : fmt::format("the connection was lost: {}", errno_text(-result));
-        return cut(std::move(why), IoStatus::transport);
+        return lost(result);
     }
     auto bytes = static_cast<uint64_t>(result);
     heard_ = loop_.now();

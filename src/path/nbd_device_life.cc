@@ -235,9 +235,11 @@ std::string NbdDevice::identity() const {
 }
 
 std::string NbdDevice::description() const {
-    return fmt::format("nbd {} export '{}', {} connection{}{}", options_.uri.server(),
+    const std::string security = current_.front().connection->security();
+    return fmt::format("nbd {} export '{}', {} connection{}{}{}{}", options_.uri.server(),
                        printable(options_.uri.export_name), current_.size(),
-                       current_.size() == 1 ? "" : "s", remarks_);
+                       current_.size() == 1 ? "" : "s", security.empty() ? "" : " over ", security,
+                       remarks_);
 }
 
 void NbdDevice::admit() {

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <vector>
 
 #include "base/time.h"
@@ -29,6 +31,10 @@ struct ScsiTask {
     Done done = nullptr;
     void* owner = nullptr;  ///< For `done`.
 };
+
+/// A hardware handler's word on the sense data of an I/O, which goes before the general
+/// classification; nothing where it has none.
+using SenseReader = std::function<std::optional<wire::ScsiOutcome>(const wire::ScsiSense&)>;
 
 /// The way of such commands to one path's device. Paths to SCSI devices have one.
 ///

@@ -36,15 +36,15 @@ namespace {
 
 constexpr int sg_version_min = 30000;  // SG_IO came with version 3.
 
-int system_call(int fd, sg_io_hdr& header) {
+}  // namespace
+
+int sg_system_call(int fd, sg_io_hdr& header) {
     int result = 0;
     do {
         result = ::ioctl(fd, SG_IO, &header);
     } while (result < 0 && errno == EINTR);
     return result < 0 ? errno : 0;
 }
-
-}  // namespace
 
 SgDevice::SgDevice(SgDevice&& other) noexcept
     : fd_(std::exchange(other.fd_, -1)), name_(std::move(other.name_)) {
@@ -81,7 +81,7 @@ Result<SgDevice> open_sg_device(const std::string& name) {
 SgIo::SgIo(loop::Loop& loop, SgDevice device, SgCall call)
     : loop_(loop),
       device_(std::move(device)),
-      call_(call ? std::move(call) : system_call),
+      call_(call ? std::move(call) : sg_system_call),
       threads_(loop, "bw-scsi", limits::sg_workers_max) {
 }
 

@@ -41,6 +41,9 @@ Result<SgDevice> open_sg_device(const std::string& name);
 /// Runs one command: ioctl(2) with SG_IO. Returns 0, or an errno value.
 using SgCall = std::function<int(int fd, sg_io_hdr& header)>;
 
+/// The system's own. Sleeps until the device answers.
+int sg_system_call(int fd, sg_io_hdr& header);
+
 /// A ScsiChannel by SG_IO.
 ///
 /// The call sleeps until the device answers, and much longer when the kernel recovers a device that

@@ -31,7 +31,8 @@ void ClientHandshake::ended(int32_t result) {
     const Done done = std::exchange(done_, nullptr);
     std::unique_ptr<TlsStream> stream = std::move(stream_);
     if (result == 0) return done(std::move(stream));
-    const std::string problem = stream->problem().empty() ? errno_text(-result) : stream->problem();
+    std::string problem(stream->problem());
+    if (problem.empty()) problem = errno_text(-result);
     stream.reset();
     done(fail("TLS: " + problem, -result));
 }

@@ -252,6 +252,10 @@ Result<void> TlsContext::use_psk(const std::string& file) {
     return {};
 }
 
+bool TlsContext::shows_certificate() const {
+    return ::SSL_CTX_get0_certificate(ssl_) != nullptr;
+}
+
 ssl_st* TlsContext::make_connection(TlsNotes& notes) const {
     SSL* ssl = ::SSL_new(ssl_);
     if (ssl == nullptr) return nullptr;

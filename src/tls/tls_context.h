@@ -63,6 +63,8 @@ class TlsContext {
     /// The CAs that are trusted, for people.
     const std::string& trusted() const { return trusted_; }
     const std::string& host_name() const { return host_name_; }
+    /// Whether it has a certificate to show.
+    bool shows_certificate() const;
     const PskFile* psk() const { return psk_ ? &*psk_ : nullptr; }
     /// A client's own name in the file of keys.
     const std::string& user() const { return user_; }

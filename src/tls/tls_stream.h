@@ -52,7 +52,7 @@ class TlsStream final : public loop::Stream {
     /// What went wrong, in one line that says what to do; empty while nothing has. Also, for a
     /// client, what it may mean that the server ended the connection without a word. Of nothing in
     /// it did the peer choose the words.
-    const std::string& problem() const { return problem_; }
+    std::string_view problem() const override { return problem_; }
 
   private:
     static constexpr size_t output_bytes = limits::tls_send_bytes + limits::tls_send_bytes / 16;

@@ -158,6 +158,9 @@ std::string closed_problem(const TlsContext& context, bool during) {
             "the server closed the connection {} the TLS handshake; it may not know "
             "user '{}' with the key in {}",
             when, context.user(), context.psk()->file());
+    if (context.shows_certificate() && !during)
+        return "the server closed the connection right after the TLS handshake; it may refuse our "
+               "certificate, client-cert.pem";
     return fmt::format(
         "the server closed the connection {} the TLS handshake; it may want a {} "
         "of this client",

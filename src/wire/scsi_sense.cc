@@ -67,6 +67,12 @@ std::optional<ScsiSense> parse_sense(std::span<const std::byte> data) {
     return sense;
 }
 
+bool tells_of_another_unit(const ScsiSense& sense) {
+    if (sense.key == key_unit_attention && sense.asc == 0x3f)
+        return sense.ascq == 0x03 || sense.ascq == 0x05 || sense.ascq == 0x0e;
+    return sense.is(key_illegal_request, 0x25, 0x00);
+}
+
 std::array<std::byte, fixed_sense_bytes> fixed_sense(const ScsiSense& sense) {
     std::array<std::byte, fixed_sense_bytes> data{};
     const bool fits = sense.information && *sense.information <= UINT32_MAX;

@@ -32,6 +32,11 @@ struct ScsiSense {
 /// codes behind the end of the data are 0.
 std::optional<ScsiSense> parse_sense(std::span<const std::byte> data);
 
+/// Whether whoever answered may be another unit than before: inquiry data, identifier or the list
+/// of units have changed, or there is no unit of that number any more. Ask who it is before
+/// anything is written to it. Source:  SPC-4, additional sense codes 3F/03, 3F/05, 3F/0E and 25/00.
+bool tells_of_another_unit(const ScsiSense& sense);
+
 /// Builds the fixed format. Information beyond 32 bits is left out, as the standard says.
 std::array<std::byte, scsi::fixed_sense_bytes> fixed_sense(const ScsiSense& sense);
 /// Builds the descriptor format with one information descriptor, which is marked invalid when there

@@ -350,10 +350,6 @@ const BadFile bad_files[] = {
      path_file("device = \"nbd://server:99999/x\""),
      {"/etc/b.toml:2: path.a1.device: " +
       wire::NbdUri::parse("nbd://server:99999/x").error().message}},
-    {"NbdWithTls",
-     path_file("device = \"nbds://server/x\""),
-     {"/etc/b.toml:2: path.a1.device: 'nbds://server/x': TLS is not built in yet; write nbd:// or "
-      "nbd+unix:// for a server without it"}},
     {"NbdKeysOfAFile",
      path_file("device = \"zero:1G\"\nconnections = 2\nresend_quiesce = \"5 s\""),
      {"/etc/b.toml:3: path.a1.connections: belongs to nbd: devices only",

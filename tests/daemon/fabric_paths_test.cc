@@ -30,7 +30,7 @@ class FabricNurseryTest : public testing::Test {
 
 TEST_F(FabricNurseryTest, ConnectsAllAndSaysWhyOneIsNotThere) {
     int answers = 0;
-    nursery_.connect({nowhere("a"), nowhere("b")}, [&] { ++answers; });
+    nursery_.connect({{nowhere("a")}, {nowhere("b")}}, [&] { ++answers; });
     EXPECT_EQ(answers, 0);
     while (answers == 0) loop_->turn(loop_->now() + 1ms);
     OpenedPath opened = nursery_.take("a");
@@ -52,7 +52,7 @@ TEST_F(FabricNurseryTest, MakesADeviceOfEachKind) {
     iscsi.device.iscsi.connect_timeout = 7s;
     EXPECT_EQ(connect_timeout_of(iscsi), 7s);
     bool answered = false;
-    nursery_.connect({iscsi, nowhere("a")}, [&] { answered = true; });
+    nursery_.connect({{iscsi}, {nowhere("a")}}, [&] { answered = true; });
     while (!answered) loop_->turn(loop_->now() + 1ms);
     OpenedPath opened = nursery_.take("c");
     ASSERT_NE(opened.fabric, nullptr);
@@ -78,6 +78,22 @@ TEST(FabricPaths, AnIscsiPathLogsInFromAPortOfItsOwn) {
     EXPECT_NE(one.initiator, options("g", "m", "p").initiator);
 }
 
+TEST_F(FabricNurseryTest, DoesNotConnectWhatHasNothingToBeEncryptedWith) {
+    int answers = 0;
+    auto tls = std::make_shared<PathTls>();
+    tls->problem = "cannot read /pki/ca-cert.pem";
+    nursery_.connect({{nowhere("a"), tls}, {nowhere("b")}}, [&] { ++answers; });
+    while (answers == 0) loop_->turn(loop_->now() + 1ms);
+    OpenedPath opened = nursery_.take("a");
+    EXPECT_EQ(opened.problem, "cannot read /pki/ca-cert.pem");
+    EXPECT_EQ(opened.tls, tls);
+    ASSERT_NE(opened.fabric, nullptr) << "it may connect after a reload";
+    graveyard_.bury(std::move(opened.fabric));
+    nursery_.drop(graveyard_);
+    nursery_.connect({{nowhere("a"), tls}}, [&] { ++answers; });
+    EXPECT_EQ(answers, 2) << "nothing is waited for";
+}
+
 TEST_F(FabricNurseryTest, WithNothingToConnectItIsDoneAtOnce) {
     int answers = 0;
     nursery_.connect({}, [&] { ++answers; });
@@ -86,7 +102,7 @@ TEST_F(FabricNurseryTest, WithNothingToConnectItIsDoneAtOnce) {
 
 TEST_F(FabricNurseryTest, WhatIsDroppedWhileItConnectsSaysNothing) {
     int answers = 0;
-    nursery_.connect({nowhere("a")}, [&] { ++answers; });
+    nursery_.connect({{nowhere("a")}}, [&] { ++answers; });
     nursery_.drop(graveyard_);
     while (!graveyard_.sweep()) loop_->turn(loop_->now() + 1ms);
     EXPECT_EQ(answers, 0);

@@ -156,7 +156,7 @@ TEST_F(VolumeFabricTest, APathToAnotherVolumeIsFencedOffAtTheStart) {
     EXPECT_EQ(valid_paths(), 1u);
     EXPECT_FALSE(devices_["b"]->admitted);
     EXPECT_THAT(told_, Contains("path-identity-changed b"));
-    EXPECT_THAT(reasons_[0], HasSubstr("it is nbd:x:2, the map's is nbd:x:1"));
+    EXPECT_THAT(reasons_[0], HasSubstr("leads to another volume: 2 bytes, not 1"));
     turn_for(40ms);
     EXPECT_EQ(devices_["b"]->connects, 1) << "it is not tried again";
     EXPECT_EQ(devices_["b"]->reached, 0);

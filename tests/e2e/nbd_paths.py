@@ -1,289 +1,32 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Paths to NBD servers: killed, restarted, stopped, cut, swapped, late; and no client sees it."""
-# Long because: the servers, the client that measures, and all their stories belong together.
 
-import hashlib
-import json
 import os
-import random
-import select
-import signal
-import socket
 import subprocess
-import threading
 import time
 
-from braidway import (MIB, Failed, expect, expect_equal, free_port, main, need_libnbd, need_tools,
-                      uri, wait_until)
-
-SIZE = 32 * MIB
-KILLED_STALL = 0.050
-PATH_KEYS = 'io_timeout = "500 ms"\nresend_quiesce = "1500 ms"\nconnect_timeout = "500 ms"\n'
-CHECKS = '[defaults]\npolling_interval = "100 ms"\nmax_polling_interval = "200 ms"\n'
+from braidway import (MIB, expect, expect_equal, free_port, main, need_libnbd, need_tools, uri,
+                      wait_until)
+from fabric_support import (CHECKS, KILLED_STALL, PATH_KEYS, SIZE, Cutter, Nbdkit, check_fio,
+                            check_killed, digest, event_lines, fio_verify, fresh_write_stalls,
+                            same_as_image, shown, stalls, start, verify_under_trouble, volume)
 
 
-class Nbdkit:
-    """One nbdkit in the foreground, on a unix socket or a port, which can be killed and started."""
-
-    def __init__(self, stage, name, *plugin, port=None, filters=()):
-        self.stage, self.name, self.plugin, self.port = stage, name, plugin, port
-        self.filters = filters
-        self.socket = stage.path(f"{name}.sock")
-        self.process = None
-        self.start()
-
-    def start(self):
-        if not self.port and os.path.exists(self.socket):
-            os.unlink(self.socket)
-        where = ["-p", str(self.port), "-i", "127.0.0.1"] if self.port else ["-U", self.socket]
-        words = ["nbdkit", "-f", *where, *(f"--filter={each}" for each in self.filters),
-                 *self.plugin]
-        with open(self.stage.path(f"{self.name}.err"), "ab") as errors:
-            self.process = self.stage.spawn(*words, stdout=errors, stderr=errors)
-        wait_until(self.listens, f"nbdkit {self.name} listens", every=0.005)
-
-    def listens(self):
-        if not self.port:
-            return os.path.exists(self.socket)
-        try:
-            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-            return True
-        except OSError:
-            return False
-
-    def kill(self):
-        self.process.send_signal(signal.SIGCONT)
-        self.process.kill()
-        self.process.wait()
-
-    SIGNALS = {"pause": signal.SIGSTOP, "go_on": signal.SIGCONT}
-
-    def pause(self):
-        self.process.send_signal(self.SIGNALS["pause"])
-
-    def go_on(self):
-        self.process.send_signal(self.SIGNALS["go_on"])
-
-    def uri(self):
-        if self.port:
-            return f"nbd://127.0.0.1:{self.port}"
-        return f"nbd+unix:///?socket={self.socket}"
-
-
-class Cutter:
-    """Passes TCP connections on to a port, and cuts them all when it is told to."""
-
-    def __init__(self, port):
-        self.port = port
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.listen_port = self.listener.getsockname()[1]
-        self.pairs, self.ended = [], False
-        self.thread = threading.Thread(target=self.run, daemon=True)
-        self.thread.start()
-
-    def uri(self):
-        return f"nbd://127.0.0.1:{self.listen_port}"
-
-    def cut(self):
-        for each in list(self.pairs):
-            for end in each:
-                try:
-                    end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-                    end.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
-
-    def end(self):
-        self.ended = True
-        self.cut()
-        self.thread.join()
-        self.listener.close()
-
-    def run(self):
-        while not self.ended:
-            ends = {a: b for a, b in self.pairs} | {b: a for a, b in self.pairs}
-            for ready in select.select([self.listener, *ends], [], [], 0.05)[0]:
-                if ready is self.listener:
-                    self.accept()
-                    continue
-                try:
-                    data = ready.recv(1 << 20)
-                    if data:
-                        ends[ready].sendall(data)
-                except OSError:
-                    data = b""
-                if not data:
-                    gone = [pair for pair in self.pairs if ready in pair]
-                    self.pairs = [pair for pair in self.pairs if ready not in pair]
-                    for pair in gone:
-                        for end in pair:
-                            end.close()
-                    break
-
-    def accept(self):
-        near = self.listener.accept()[0]
-        try:
-            self.pairs.append((near, socket.create_connection(("127.0.0.1", self.port))))
-        except OSError:
-            near.close()
-
-
-def volume(paths, keys=PATH_KEYS, map_keys="", groups=None, checks=CHECKS):
-    """A configuration of a map `db` over {name: URI}; one group, or one for each path."""
-    text = checks
-    for name, where in paths.items():
-        text += f'[path.{name}]\ndevice = "{where}"\n{keys}\n'
-    groups = groups or [list(paths)]
-    shown = ", ".join(f'{{ paths = {json.dumps(each)} }}' for each in groups)
-    return text + (f'[map.db]\ngroups = [{shown}]\n{map_keys}\n'
-                   '[export.db]\nmap = "db"\nnbd = ["unix:db.sock"]\n')
-
-
-def start(stage, config, program=None):
-    daemon = stage.serve(config, wait=False, program=program)
-    return daemon.wait_ready(stage.path("db.sock"))
-
-
-def digest(path):
-    with open(path, "rb") as image:
-        return hashlib.sha256(image.read()).hexdigest()
-
-
-def event_lines(daemon, kind):
-    return [line for line in daemon.log_text().splitlines() if kind in line]
-
-
-def fio_verify(stage, seconds):
-    return stage.spawn(
-        "fio", "--name=load", "--ioengine=nbd", f"--uri={uri(stage.path('db.sock'), 'db')}",
-        "--rw=randrw", "--rwmixread=30", "--bs=4k", "--iodepth=16", "--verify=crc32c",
-        "--verify_fatal=1", "--verify_backlog=256", "--verify_state_save=0", "--fsync=500",
-        "--serialize_overlap=1", "--time_based", f"--runtime={seconds * 1000:.0f}ms",
-        "--output-format=json", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        cwd=stage.folder)
-
-
-def check_fio(fio, timeout=120):
-    output, _ = fio.communicate(timeout=timeout)
-    if fio.returncode != 0:
-        raise Failed(f"fio ended with {fio.returncode}:\n{output[-3000:]}")
-    job = json.loads(output[output.index("{"):])["jobs"][0]
-    expect_equal(job["error"], 0, "errors of the client")
-    return job
-
-
-def same_as_image(stage, image):
-    copy = stage.path("copy.img")
-    stage.run("nbdcopy", uri(stage.path("db.sock"), "db"), copy)
-    expect_equal(digest(copy), digest(image), "the image and what the map reads")
-
-
-def all_up(daemon, servers):
-    """Waits for all paths. nbdkit 1.32.5 aborts now and then when a connection ends on which its
-    threads still answer (raw_send_socket: Assertion `sock >= 0'); such a one is started again."""
-    aborted = 0
-    deadline = time.monotonic() + 20
-    while any(path["state"] != "up" for path in daemon.paths().values()):
-        for server in servers:
-            if server.process.poll() is not None:
-                server.start()
-                aborted += 1
-        if time.monotonic() > deadline:
-            checks = {name: path["check"] for name, path in daemon.paths().items()}
-            raise Failed(f"waited 20 s for all paths: {checks}")
-        time.sleep(0.02)
-    return aborted
-
-
-def story_servers_come_and_go_under_load(stage):
+def story_three_servers_come_and_go_under_load(stage):
     need_tools("nbdkit", "fio", "nbdcopy")
     image = stage.image("disk.img", SIZE)
-    servers = [Nbdkit(stage, "a", "file", image), Nbdkit(stage, "b", "file", image),
-               Nbdkit(stage, "c", "file", image, port=free_port())]
-    cutter = Cutter(servers[2].port)
+    servers = [Nbdkit(stage, "a", "file", image, filters=["pause"]),
+               Nbdkit(stage, "b", "file", image, filters=["pause"], port=free_port()),
+               Nbdkit(stage, "c", "file", image, filters=["pause"], port=free_port())]
+    for server in servers[1:]:
+        server.cutter = Cutter(server.port)
     try:
-        daemon = start(stage, volume({"a": servers[0].uri(), "b": servers[1].uri(),
-                                      "c": cutter.uri()}))
-        chance = random.Random(stage.options.seed)
-        seconds = stage.options.seconds or 20
-        fio = fio_verify(stage, seconds)
-        end = time.monotonic() + seconds
-        done = {"killed": 0, "stopped": 0, "cut": 0, "aborted": 0}
-        while time.monotonic() < end and fio.poll() is None:
-            # One server at a time, so that two paths are left.
-            done["aborted"] += all_up(daemon, servers)
-            what = chance.choice(("killed", "stopped", "cut"))
-            if what == "cut":
-                cutter.cut()
-            else:
-                server = chance.choice(servers)
-                (server.kill if what == "killed" else server.pause)()
-                time.sleep(chance.uniform(0.1, 1.2))
-                (server.start if what == "killed" else server.go_on)()
-            done[what] += 1
-            time.sleep(chance.uniform(0.05, 0.3))
-        job = check_fio(fio)
-        same_as_image(stage, image)
-        expect_equal(daemon.maps()["db"]["failed_to_client"], 0, "errors to the client")
-        paths = daemon.paths()
-        print(f"  {done}; {job['write']['total_ios']} writes, {job['read']['total_ios']} reads; "
-              f"in doubt {[path['fabric']['doubtful_writes'] for path in paths.values()]}, "
-              f"at a risk {[path['fabric']['resend_risks'] for path in paths.values()]}")
-        expect_equal(daemon.stop(), 0, "exit code")
+        daemon = start(stage, volume({each.name: each.uri() for each in servers}))
+        verify_under_trouble(stage, daemon, servers, image)
     finally:
-        cutter.end()
-
-
-class Stopwatch:
-    """A client that does one thing after the other and knows how long each took."""
-
-    def __init__(self, stage, write):
-        self.handle = need_libnbd().NBD()
-        self.handle.connect_uri(uri(stage.path("db.sock"), "db"))
-        self.write, self.ended, self.waits = write, False, []
-        self.data = os.urandom(4096)
-        self.thread = threading.Thread(target=self.run)
-        self.thread.start()
-
-    def run(self):
-        at = 0
-        while not self.ended:
-            begun = time.monotonic()
-            if self.write:
-                self.handle.pwrite(self.data, at)
-            else:
-                self.handle.pread(4096, at)
-            self.waits.append((begun, time.monotonic() - begun))
-            at = (at + 4096) % SIZE
-
-    def end(self):
-        self.ended = True
-        self.thread.join()
-
-    def longest_since(self, moment):
-        return max(length for begun, length in self.waits if begun + length >= moment)
-
-
-def stalls(stage, daemon, server, write, rounds, hurt, mend):
-    """The longest wait of each round in which the path in use was hurt."""
-    found = []
-    watch = Stopwatch(stage, write)
-    try:
-        for _ in range(rounds):
-            daemon.do("switch", "group", "db", "1")
-            time.sleep(0.1)
-            moment = time.monotonic()
-            getattr(server, hurt)()
-            wait_until(lambda: daemon.paths()["a"]["state"] == "down", "path a is down")
-            count = len(watch.waits)
-            wait_until(lambda: len(watch.waits) > count + 5, "the client goes on", seconds=5)
-            found.append(watch.longest_since(moment))
-            getattr(server, mend)()
-            all_up(daemon, [server])
-    finally:
-        watch.end()
-    return sorted(found)
+        for server in servers[1:]:
+            server.cutter.end()
 
 
 def two_servers(stage, keys=PATH_KEYS, checks=CHECKS, **ports):
@@ -294,22 +37,6 @@ def two_servers(stage, keys=PATH_KEYS, checks=CHECKS, **ports):
                     checks=checks)
     there = os.access(stage.release_program, os.X_OK)
     return servers, start(stage, config, stage.release_program if there else None)
-
-
-def check_killed(measure, what):
-    """The p99 is in bench-log.md; here, where others use the machine, the median counts."""
-    found = measure()
-    print(f"  killed, {what}: stall {shown(found)}")
-    expect(found[len(found) // 2] <= KILLED_STALL, f"stall of a killed server, {what}: {found}")
-
-
-def p99(sorted_values):
-    return sorted_values[min(len(sorted_values) - 1, int(len(sorted_values) * 0.99))]
-
-
-def shown(values):
-    return (f"median {values[len(values) // 2] * 1000:.1f} ms, p99 {p99(values) * 1000:.1f} ms "
-            f"of {len(values)}")
 
 
 def story_stall_of_a_killed_server(stage):
@@ -331,6 +58,7 @@ def story_stall_of_a_killed_server_over_tcp(stage):
     servers, daemon = two_servers(stage, a=free_port())
     check_killed(lambda: stalls(stage, daemon, servers[0], False, 25, "kill", "start"),
                  "tcp, reads")
+    check_killed(lambda: fresh_write_stalls(stage, daemon, servers[0], 25), "tcp, fresh writes")
     found = stalls(stage, daemon, servers[0], True, 3, "kill", "start")
     print(f"  killed, tcp, writes (in doubt: resend_quiesce 1500 ms): stall {shown(found)}")
     expect(found[-1] <= 1.5 + 0.5, f"stall of a write in doubt: {found}")
@@ -447,7 +175,7 @@ def story_bad_input_is_told_in_one_line(stage):
                 stderr=subprocess.DEVNULL)
     wait_until(lambda: os.path.exists(named), "qemu-nbd listens")
     for where, words in (("nbd://host:port/x", "path.a.device: 'nbd://host:port/x'"),
-                         ("nbds://127.0.0.1", "TLS is not built in yet"),
+                         ("nbds://127.0.0.1/?tls-type=anon", "tls-type=anon proves nothing of"),
                          (f"nbd://127.0.0.1:{free_port()}", "Connection refused; does the server")):
         lines = refused(stage, volume({"a": where}))
         expect(any(words in line for line in lines), f"no line says '{words}': {lines}")

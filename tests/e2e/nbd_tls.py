@@ -35,7 +35,7 @@ class Pki:
     def path(self, name):
         return os.path.join(self.folder, name)
 
-    def certify(self, who, host="localhost"):
+    def certify(self, who, host="localhost", days=2):
         request, extensions = self.path("request"), self.path("extensions")
         with open(extensions, "w") as file:
             file.write(f"subjectAltName=DNS:{host},IP:127.0.0.1\nkeyUsage=digitalSignature\n"
@@ -44,7 +44,7 @@ class Pki:
                        "-nodes", "-keyout", self.path(f"{who}-key.pem"), "-out", request,
                        "-subj", f"/CN={host}")
         self.stage.run("openssl", "x509", "-req", "-in", request, "-CA", self.path("ca-cert.pem"),
-                       "-CAkey", self.authority_key, "-CAcreateserial", "-days", "2", "-extfile",
+                       "-CAkey", self.authority_key, "-CAcreateserial", "-days", str(days), "-extfile",
                        extensions, "-out", self.path(f"{who}-cert.pem"))
         os.chmod(self.path(f"{who}-key.pem"), 0o600)
 

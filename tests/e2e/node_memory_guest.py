@@ -2,10 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """free-node-memory on two NUMA nodes: the node that is asked gives, the other one does not.
 
-Boots a guest (kernel 6.12: MGLRU's debugfs file, no reclaim file of nodes) in the laboratory beside
-the checkout and runs the release build's program there; BRAIDWAY_LAB names another folder of the
-laboratory. Prints a table. Exit status: 0 all as it should be, 1 something was not, 77 there is no
-laboratory or no guest starts here.
+Boots a guest (see guest.py; its kernel has MGLRU's debugfs file, and no reclaim file of nodes) and
+runs the release build's program there. Prints a table.
 """
 import argparse
 import json
@@ -16,48 +14,14 @@ import subprocess
 import sys
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(HERE))
+import guest
+
 MIB = 1 << 20
-SKIPPED = 77
-LAB_FAILED = 125
-GUEST_SECONDS_MAX = 280
+PROGRAM = "free-node-memory"
 NODE_MIB = 900
 CACHE = 240 * MIB  # Page cache that each node is filled with.
 DISK, FILE_DISK = "/dev/nullb0", "/dev/nullb1"
 
-
-# --- on the host ---------------------------------------------------------------------------------
-
-def skip(why):
-    print("skipped:", why)
-    sys.exit(SKIPPED)
-
-
-def run_guest(options):
-    lab = os.environ.get("BRAIDWAY_LAB") or os.path.join(ROOT, "..", "shared", "lab")
-    lab = os.path.join(os.path.abspath(lab), "lab")
-    program = os.path.abspath(os.path.join(options.release, "bin", "free-node-memory"))
-    if not os.access(lab, os.X_OK):
-        skip(f"there is no laboratory at {lab}; BRAIDWAY_LAB names its folder")
-    if os.geteuid() != 0:
-        skip("the laboratory needs root")
-    if not os.path.exists(program):
-        skip(f"{program} is not built")
-    command = [lab, "--numa", "2", "--mem", str(NODE_MIB), "--timeout", str(GUEST_SECONDS_MAX),
-               "--ro", ROOT, "--ro", os.path.dirname(program), "--",
-               sys.executable, "-B", os.path.abspath(__file__), "--in-guest", program]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True)
-    if done.returncode == LAB_FAILED:
-        skip("no guest starts here: " + " | ".join(done.stdout.strip().splitlines()[-3:]))
-    print(done.stdout, end="")
-    if done.returncode:
-        print(f"the guest ended with {done.returncode}", file=sys.stderr)
-    sys.exit(1 if done.returncode else 0)
-
-
-# --- in the guest --------------------------------------------------------------------------------
 
 class Node:
     def __init__(self, number):
@@ -186,7 +150,7 @@ def in_child(node, work):
         node.enter()
         kept = work()  # Memory lives as long as what it returns.
         os.write(writer, b"x")
-        time.sleep(GUEST_SECONDS_MAX)
+        time.sleep(guest.GUEST_SECONDS_MAX)
         os._exit(0 if kept else 1)
     os.close(writer)
     done = os.read(reader, 1)
@@ -297,7 +261,7 @@ def mapped(table, nodes, disk):
     memory.close()
 
 
-def in_guest(program):
+def run_table(program):
     if not shell("modprobe null_blk nr_devices=2 gb=16 queue_mode=2 irqmode=0 bs=4096 memory_backed=1"):
         sys.exit("the guest has no null_blk")
     print(f"kernel {os.uname().release}; MiB that went from each node, by the kernel's counters")
@@ -317,13 +281,14 @@ def in_guest(program):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--release", default=os.path.join(ROOT, "build", "release"))
+    parser.add_argument("--release", default=os.path.join(guest.ROOT, "build", "release"))
     parser.add_argument("--build", help="not used: only the release build is fast enough there")
-    parser.add_argument("--in-guest", metavar="PROGRAM", help="what the guest runs")
     options = parser.parse_args()
-    if options.in_guest:
-        in_guest(options.in_guest)
-    run_guest(options)
+    if guest.in_guest():
+        run_table(os.path.join(options.release, "bin", PROGRAM))
+    release = os.path.abspath(options.release)
+    guest.run_in_guest(__file__, release, (PROGRAM,), ["--release", release],
+                       ["--numa", "2", "--mem", str(NODE_MIB)])
 
 
 if __name__ == "__main__":

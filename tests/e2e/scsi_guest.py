@@ -2,9 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """SCSI commands of our own on disks of a real kernel: scsi_debug, and LIO with a port group.
 
-Boots a guest (kernel 6.12) in the laboratory beside the checkout and runs those unit tests of the
-release build there that want a disk; BRAIDWAY_LAB names another folder of the laboratory. Exit
-status: 0 all as it should be, 1 something was not, 77 there is no laboratory or no guest starts here.
+Boots a guest (see guest.py) and runs those unit tests of the release build there that want a disk.
 """
 import argparse
 import glob
@@ -13,49 +11,14 @@ import subprocess
 import sys
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(HERE))
-SKIPPED = 77
-LAB_FAILED = 125
-GUEST_SECONDS_MAX = 280
+import guest
+
 PROGRAMS = ("path_tests", "map_tests")
 TARGET = "/sys/kernel/config/target"
 STORE = TARGET + "/core/rd_mcp_0/disk0"
 GROUP = STORE + "/alua/default_tg_pt_gp"
 SILENT = "/sys/bus/pseudo/drivers/scsi_debug"
 
-
-# --- on the host ---------------------------------------------------------------------------------
-
-def skip(why):
-    print("skipped:", why)
-    sys.exit(SKIPPED)
-
-
-def run_guest(options):
-    lab = os.environ.get("BRAIDWAY_LAB") or os.path.join(ROOT, "..", "shared", "lab")
-    lab = os.path.join(os.path.abspath(lab), "lab")
-    programs = os.path.abspath(os.path.join(options.release, "bin"))
-    if not os.access(lab, os.X_OK):
-        skip(f"there is no laboratory at {lab}; BRAIDWAY_LAB names its folder")
-    if os.geteuid() != 0:
-        skip("the laboratory needs root")
-    for program in PROGRAMS:
-        if not os.path.exists(os.path.join(programs, program)):
-            skip(f"{program} is not built in {programs}")
-    command = [lab, "--timeout", str(GUEST_SECONDS_MAX), "--ro", ROOT, "--ro", programs, "--",
-               sys.executable, "-B", os.path.abspath(__file__), "--in-guest", programs]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True)
-    if done.returncode == LAB_FAILED:
-        skip("no guest starts here: " + " | ".join(done.stdout.strip().splitlines()[-3:]))
-    print(done.stdout, end="")
-    if done.returncode:
-        print(f"the guest ended with {done.returncode}", file=sys.stderr)
-    sys.exit(1 if done.returncode else 0)
-
-
-# --- in the guest --------------------------------------------------------------------------------
 
 def read(path):
     with open(path) as file:
@@ -131,7 +94,7 @@ def make_lio_disk():
     os.symlink(STORE, port + "/lun/lun_0/disk")
 
 
-def in_guest(programs):
+def run_tests(programs):
     tests = Tests(programs)
     shell("modprobe sd_mod; modprobe scsi_debug lbpu=1 lbprz=1 dev_size_mb=64 physblk_exp=3")
     played = disks_of("scsi_debug")[0]
@@ -161,13 +124,13 @@ def in_guest(programs):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--release", default=os.path.join(ROOT, "build", "release"))
+    parser.add_argument("--release", default=os.path.join(guest.ROOT, "build", "release"))
     parser.add_argument("--build", help="not used: only the release build is fast enough there")
-    parser.add_argument("--in-guest", metavar="PROGRAMS", help="what the guest runs")
     options = parser.parse_args()
-    if options.in_guest:
-        in_guest(options.in_guest)
-    run_guest(options)
+    if guest.in_guest():
+        run_tests(os.path.join(options.release, "bin"))
+    release = os.path.abspath(options.release)
+    guest.run_in_guest(__file__, release, PROGRAMS, ["--release", release])
 
 
 if __name__ == "__main__":

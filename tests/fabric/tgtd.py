@@ -37,12 +37,13 @@ def free_port():
 
 
 class Tgtd:
-    """One tgtd. `preload`: a library for LD_PRELOAD, to make its disks slow."""
+    """One tgtd. `preload`: the library of tests/path/slow_disk.cc, for slow()."""
 
     def __init__(self, portals=1, preload=""):
         self.folder = tempfile.mkdtemp(prefix="tgtd-")
         self.ports = [free_port() for _ in range(portals)]
-        self.environment = dict(os.environ, TGT_IPC_SOCKET=f"{self.folder}/control")
+        self.environment = dict(os.environ, TGT_IPC_SOCKET=f"{self.folder}/control",
+                                SLOW_DISK_FOLDER=self.folder)
         self.preload = preload
         self.configured = []
         self.process = None
@@ -71,7 +72,9 @@ class Tgtd:
                 with open(f"{self.folder}/log", encoding="utf-8", errors="replace") as log:
                     raise RuntimeError(f"tgtd does not start: {log.read()[-500:]}")
             time.sleep(0.01)
-        for arguments in self.configured:
+        # Who may log in comes last: until then a unit has a name of tgtd's own choice, and whoever
+        # saw it would take it for another one.
+        for arguments in sorted(self.configured, key=lambda words: "-I" in words):
             self._must(*arguments)
 
     def _admin(self, *arguments):
@@ -84,8 +87,9 @@ class Tgtd:
             raise RuntimeError(f"tgtadm {' '.join(arguments)}: {answer.stderr.strip()}")
 
     def admin(self, *arguments):
-        """Arguments of tgtadm; said again after a restart."""
-        self._must(*arguments)
+        """Arguments of tgtadm; said again after a restart, or for the first time when it is down."""
+        if self.process is not None:
+            self._must(*arguments)
         self.configured.append(arguments)
 
     def add_target(self, number, name):
@@ -113,6 +117,14 @@ class Tgtd:
     def uri(self, name, lun, portal=0, user=""):
         who = f"{user}@" if user else ""
         return f"iscsi://{who}127.0.0.1:{self.ports[portal]}/{name}/{lun}"
+
+    def slow(self):
+        """Its writes reach the disk only after quick(); it answers everything else."""
+        with open(f"{self.folder}/hold", "wb"):
+            pass
+
+    def quick(self):
+        os.unlink(f"{self.folder}/hold")
 
     def pause(self):
         """It keeps its connections and says nothing."""

@@ -6,6 +6,8 @@
 #include <gmock/gmock.h>
 #include <signal.h>
 
+#include <deque>
+
 #include "path/iscsi_device.h"
 #include "path/scripted_target.h"
 #include "support/devices.h"
@@ -111,6 +113,76 @@ TEST_F(IscsiIoTest, TheHandlersWordOnSenseDataGoesFirst) {
         return wire::ScsiOutcome{.status = IoStatus::target};
     });
     EXPECT_EQ(run(read), IoStatus::target);
+}
+
+constexpr auto changed = [](uint8_t qualifier) {
+    return ScriptedTarget::check(key_unit_attention, 0x3f, qualifier);
+};
+
+TEST_F(IscsiIoTest, AUnitThatMayBeAnotherIsAskedFirst) {
+    for (const uint8_t qualifier : std::array<uint8_t, 3>{0x03, 0x05, 0x0e}) {
+        connected({.command = at_first(1, op_write_10, changed(qualifier))});
+        const size_t before = target_->seen().size();
+        std::deque<Client> writes;
+        while (writes.size() < 8) writes.emplace_back(IoOp::write).submit(*device_);
+        turn_until([&] {
+            return std::ranges::all_of(writes, [](const Client& each) { return each.ended > 0; });
+        });
+        for (const Client& write : writes) EXPECT_EQ(write.status, IoStatus::ok);
+        EXPECT_EQ(device_->counters().sessions, 1u);
+        // The first comes again behind all questions; the others were on their way with it.
+        std::vector<uint8_t> seen = target_->seen();
+        seen.erase(seen.begin(), seen.begin() + static_cast<ptrdiff_t>(before));
+        const auto question = std::ranges::find(seen, op_inquiry);
+        ASSERT_NE(question, seen.end());
+        EXPECT_EQ(seen.back(), op_write_10);
+        EXPECT_EQ(std::count(question, seen.end(), op_write_10), 1);
+        TearDown();
+    }
+    EXPECT_THAT(losses_, IsEmpty());
+}
+
+/// From the first write on the target has another unit at this number, or none.
+auto swapped_at_a_write(Answer word, Answer inquiry) {
+    return [=, is_swapped = false](const wire::Cdb& cdb) mutable -> std::optional<Answer> {
+        if (cdb.opcode() == op_write_10 && !std::exchange(is_swapped, true)) return word;
+        const bool about_it = cdb.opcode() == op_inquiry && cdb.bytes[2] == inquiry.data.at(1);
+        if (is_swapped && about_it) return inquiry;
+        return std::nullopt;
+    };
+}
+
+TEST_F(IscsiIoTest, AnotherUnitOfItsNumberGetsNothing) {
+    const std::array designators = {wire::ScsiDesignator{
+        .type = wire::ScsiDesignator::naa, .name = ScriptedTarget::Bytes(16, std::byte{0x61})}};
+    connected({.command = swapped_at_a_write(changed(0x0e),
+                                             {.data = wire::designator_data(designators)})});
+    Client write(IoOp::write);
+    EXPECT_EQ(run(write), IoStatus::transport);
+    EXPECT_FALSE(write.request.outcome_unknown);
+    EXPECT_THAT(losses_, ElementsAre(HasSubstr("LUN 1 is 361616161616161616161616161616161 now, "
+                                               "and was 360606060606060606060606060606060")));
+    EXPECT_EQ(std::ranges::count(target_->seen(), op_write_10), 1);
+}
+
+TEST_F(IscsiIoTest, AUnitThatIsGoneIsLost) {
+    const auto no_unit = ScriptedTarget::check(key_illegal_request, 0x25, 0);
+    Answer inquiry{.data = wire::inquiry_data({.vendor = "SCRIPTED", .product = "DISK"})};
+    inquiry.data.at(0) = std::byte{0x7f};
+    inquiry.data.at(1) = std::byte{0};
+    connected({.command = swapped_at_a_write(no_unit, inquiry)});
+    Client write(IoOp::write);
+    EXPECT_EQ(run(write), IoStatus::transport);
+    EXPECT_FALSE(write.request.outcome_unknown);
+    EXPECT_THAT(losses_, ElementsAre(HasSubstr("LUN 1: the target has no such LUN")));
+}
+
+TEST_F(IscsiIoTest, ANumberThatIsRefusedForEverIsNotAskedForEver) {
+    connected({.command = at_first(1000, op_write_10,
+                                   ScriptedTarget::check(key_illegal_request, 0x25, 0))});
+    Client write(IoOp::write);
+    EXPECT_NE(run(write), IoStatus::ok);
+    EXPECT_EQ(std::ranges::count(target_->seen(), op_write_10), 1 + IscsiIo::tries_max);
 }
 
 TEST_F(IscsiIoTest, AMediumErrorIsTheDevicesAnswer) {

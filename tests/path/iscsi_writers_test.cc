@@ -86,6 +86,8 @@ TEST_F(IscsiWritersTest, TheLastWriteWinsThroughKillsSilenceAndSlowDisks) {
     IscsiOptions hasty = impatient(40ms);
     hasty.task_management_timeout = 60ms;
     hasty.connect_timeout = 200ms;
+    // Longer than any of the pauses below; a new session is not believed to end older writes.
+    hasty.resend_quiesce = 600ms;
     IscsiDevice& device = connected(hasty);
     // Few enough that tgtd has a thread for an older and a newer write of each.
     start_writers(6);

@@ -125,11 +125,67 @@ TEST_F(NbdConnectionTest, KnowsWhetherTheOtherSideClosed) {
     EXPECT_EQ(connection_->reason(), "the server closed the connection");
 }
 
-TEST_F(NbdConnectionTest, WithoutTlsAServerOfNbdsIsRefusedInOneLine) {
+/// A stream that knows why its peer has ended it.
+class TalkativeStream final : public loop::Stream {
+  public:
+    explicit TalkativeStream(std::unique_ptr<loop::Stream> below) : below_(std::move(below)) {}
+    void receive(loop::Operation& operation, const iovec* iov, uint32_t count) override {
+        below_->receive(operation, iov, count);
+    }
+    void send(loop::Operation& operation, const iovec* iov, uint32_t count) override {
+        below_->send(operation, iov, count);
+    }
+    void cancel(loop::Operation& operation) override { below_->cancel(operation); }
+    void end_sending() override { below_->end_sending(); }
+    void shut_down() override { below_->shut_down(); }
+    int fd() const override { return below_->fd(); }
+    std::string_view problem() const override { return "the server refuses our certificate"; }
+
+  private:
+    std::unique_ptr<loop::Stream> below_;
+};
+
+class TalkativeUpgrade final : public StreamUpgrade {
+  public:
+    explicit TalkativeUpgrade(loop::Loop& loop) : loop_(loop) {
+        operation_.owner = this;
+        operation_.done = [](loop::Operation& operation, int32_t) {
+            auto& self = *static_cast<TalkativeUpgrade*>(operation.owner);
+            self.done_(std::make_unique<TalkativeStream>(std::move(self.plain_)));
+        };
+    }
+    void begin(std::unique_ptr<loop::Stream> plain, Done done) override {
+        plain_ = std::move(plain);
+        done_ = std::move(done);
+        loop_.complete_soon(operation_, 0);
+    }
+    void cancel() override {}
+    std::string description() const override { return "TLSv1.3"; }
+
+  private:
+    loop::Loop& loop_;
+    std::unique_ptr<loop::Stream> plain_;
+    Done done_;
+    loop::Operation operation_;
+};
+
+TEST_F(NbdConnectionTest, WhatTheStreamKnowsOfItsEndIsTheReason) {
+    options_.wishes.tls = true;
+    options_.upgrade = [](loop::Loop& loop) { return std::make_unique<TalkativeUpgrade>(loop); };
+    start();
+    pump_until([&] { return entered_ == 1; });
+    EXPECT_EQ(connection_->security(), "TLSv1.3");
+    server_.stop();
+    pump_until([&] { return closed_ == 1; });
+    EXPECT_EQ(connection_->reason(), "TLS: the server refuses our certificate");
+    EXPECT_TRUE(connection_->closed_by_peer());
+}
+
+TEST_F(NbdConnectionTest, WithoutAnythingToEncryptWithAServerOfNbdsIsRefusedInOneLine) {
     options_.wishes.tls = true;
     start();
     pump_until([&] { return closed_ == 1; });
-    EXPECT_EQ(connection_->reason(), "TLS is not built in yet");
+    EXPECT_EQ(connection_->reason(), "no certificates or keys are given for TLS");
 }
 
 }  // namespace

@@ -210,6 +210,7 @@ class FakeUpgrade final : public StreamUpgrade {
         loop_.complete_soon(operation_, 0);
     }
     void cancel() override { works_ = false; }
+    std::string description() const override { return "TLSv1.3"; }
 
   private:
     loop::Loop& loop_;

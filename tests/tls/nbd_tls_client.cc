@@ -9,6 +9,7 @@
 
 #include <cstdio>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/bytes.h"
@@ -21,8 +22,8 @@ namespace {
 
 using wire::NbdClientHandshake;
 
-[[noreturn]] void give_up(const std::string& why) {
-    std::fprintf(stderr, "%s\n", why.c_str());
+[[noreturn]] void give_up(std::string_view why) {
+    std::fprintf(stderr, "%.*s\n", static_cast<int>(why.size()), why.data());
     std::exit(1);
 }
 

@@ -3,6 +3,7 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -32,7 +33,7 @@ class TlsRefusal : public loop::LoopTest {
             both.turn_until([&] { return both.client_probe.idle(); });
         }
         EXPECT_LT(both.client_probe.result, 0);
-        return {both.server->problem(), both.client->problem()};
+        return {std::string(both.server->problem()), std::string(both.client->problem())};
     }
     std::string keys(const std::string& name, const std::string& text) const {
         return folder_.write(name, text, 0600);
@@ -181,6 +182,20 @@ TEST_P(TlsRefusal, AServerThatClosesWithoutAWord) {
                   folder_.file("keys"));
     EXPECT_EQ(closed_problem(*context, true),
               "the client closed the connection during the TLS handshake");
+}
+
+TEST_P(TlsRefusal, AServerThatClosesOnAClientThatHasShownItsCertificate) {
+    authority_.write_all(folder_.path());
+    const auto shows = good(TlsContext::client(certificate_client(folder_)));
+    ASSERT_TRUE(shows->shows_certificate());
+    EXPECT_EQ(closed_problem(*shows, false),
+              "the server closed the connection right after the TLS handshake; it may refuse our "
+              "certificate, client-cert.pem");
+    ASSERT_EQ(::unlink(folder_.file("client-cert.pem").c_str()), 0);
+    const auto bare = good(TlsContext::client(certificate_client(folder_)));
+    EXPECT_EQ(closed_problem(*bare, false),
+              "the server closed the connection right after the TLS handshake; it may want a "
+              "certificate of this client");
 }
 
 TEST(TlsWords, TheLibrarysLastErrorIsTakenFromItsQueue) {

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "scsi_bytes.h"
 
 namespace braidway::wire {
@@ -79,6 +81,15 @@ TEST(ScsiSense, EveryBeginningIsReadWithinItsBounds) {
     };
     with_every_beginning(bytes_of(fixed_sense(sense)), check);
     with_every_beginning(bytes_of(descriptor_sense(sense)), check);
+}
+
+TEST(ScsiSense, TellsWhenAnotherUnitMayAnswer) {
+    for (const uint8_t qualifier : std::array<uint8_t, 3>{0x03, 0x05, 0x0e})
+        EXPECT_TRUE(tells_of_another_unit({.key = 6, .asc = 0x3f, .ascq = qualifier}));
+    EXPECT_TRUE(tells_of_another_unit({.key = 5, .asc = 0x25}));
+    EXPECT_FALSE(tells_of_another_unit({.key = 6, .asc = 0x3f, .ascq = 0x01}));
+    EXPECT_FALSE(tells_of_another_unit({.key = 6, .asc = 0x29}));
+    EXPECT_FALSE(tells_of_another_unit({.key = 5, .asc = 0x24}));
 }
 
 TEST(ScsiSense, HasTheTextOfManuals) {
