@@ -11,7 +11,6 @@
 #include <array>
 #include <cerrno>
 #include <climits>
-#include <numeric>
 #include <span>
 
 namespace braidway::loop {
@@ -24,12 +23,6 @@ constexpr uint32_t wake_slot = UINT32_MAX;
 /// it: on a unix socket each read of the peer would be an edge.
 constexpr uint32_t always_watched = EPOLLIN | EPOLLRDHUP | EPOLLET;
 constexpr uint32_t hang_ups = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
-
-size_t total_bytes(const Operation& operation) {
-    const std::span buffers(operation.iov, operation.iov_count);
-    return std::accumulate(buffers.begin(), buffers.end(), size_t{0},
-                           [](size_t sum, const iovec& part) { return sum + part.iov_len; });
-}
 
 /// The value of a system call as an operation reports it.
 int32_t result_of(ssize_t value) {
@@ -221,7 +214,7 @@ EpollLoop::Outcome EpollLoop::attempt_receive(Watch& watch, Operation& operation
     } while (count < 0 && errno == EINTR);
     const int32_t result = result_of(count);
     if (result == -EAGAIN) watch.readable = watch.hung_up = false;
-    if (result > 0 && static_cast<size_t>(count) < total_bytes(operation)) watch.readable = false;
+    if (result > 0 && static_cast<size_t>(count) < operation.bytes()) watch.readable = false;
     return result == -EAGAIN ? Outcome() : Outcome(result);
 }
 

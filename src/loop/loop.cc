@@ -185,7 +185,7 @@ void Loop::begin(Operation& operation, Operation::Kind kind, File file) {
     operation.kind = kind;
     operation.cancelled = false;
     operation.waiting = false;
-    operation.registered = false;
+    operation.registered = operation.quick = false;
     operation.file = file;
     ++in_flight_;
     ++counters_.operations;

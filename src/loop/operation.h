@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <cstddef>
 #include <cstdint>
 
 #include "base/intrusive_list.h"
@@ -31,6 +32,9 @@ struct Operation : ListNode<> {
 
     Done done = nullptr;
     void* owner = nullptr;  ///< For `done`; the loop does not look at it.
+    /// Of a send: nobody waits for its end, which may be told only when something else happens to
+    /// the loop. Set before the start; may be cleared at any time, when somebody begins to wait.
+    bool patient = false;
 
     // --- the loop's own fields ---
     enum class Kind : uint8_t {
@@ -50,6 +54,7 @@ struct Operation : ListNode<> {
     bool cancelled = false;
     bool registered = false;  ///< Its one buffer is in memory that the kernel knows.
     bool waiting = false;     ///< For readiness, before it is tried (again).
+    bool quick = false;       ///< A send of which the kernel tells only that it has failed.
     int flags = 0;
     int32_t result = 0;
     File file;
@@ -60,6 +65,12 @@ struct Operation : ListNode<> {
     msghdr message{};
 
     bool idle() const { return kind == Kind::idle; }
+    /// Of all its buffers.
+    size_t bytes() const {
+        size_t sum = 0;
+        for (uint32_t at = 0; at < iov_count; ++at) sum += iov[at].iov_len;
+        return sum;
+    }
     /// Whether cancelling it is the loop's business, and has not been asked for yet.
     bool cancellable() const { return kind > Kind::held && !cancelled; }
 };

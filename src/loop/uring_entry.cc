@@ -47,7 +47,8 @@ void prepare_vectored(const Operation& operation, io_uring_sqe& entry, int fd) {
 void prepare_message(Operation& operation, io_uring_sqe& entry, int fd) {
     const iovec& first = operation.iov[0];
     const bool sends = operation.kind == Operation::Kind::send;
-    constexpr int send_flags = MSG_WAITALL | MSG_NOSIGNAL;
+    // Without waiting for room, less than all is a failure, which is what WAITALL asks for then.
+    const int send_flags = MSG_WAITALL | MSG_NOSIGNAL | (operation.quick ? MSG_DONTWAIT : 0);
     if (operation.iov_count > 1) {
         operation.message = {};
         operation.message.msg_iov = const_cast<iovec*>(operation.iov);
@@ -114,6 +115,7 @@ void prepare_entry(Operation& operation, io_uring_sqe& entry) {
         }
     }
     if (file.slot >= 0) entry.flags |= IOSQE_FIXED_FILE;
+    if (operation.quick) entry.flags |= IOSQE_CQE_SKIP_SUCCESS;
     io_uring_sqe_set_data(&entry, &operation);
 }
 

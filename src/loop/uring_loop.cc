@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
+#include <utility>
 
 #include "base/limits.h"
 #include "loop/uring_entry.h"
@@ -36,6 +37,9 @@ constexpr Mode modes[] = {
      "io_uring (cooperative task work"},
     {0, "io_uring (plain"},
 };
+
+/// Longer sends may find too little room for them.
+constexpr size_t quick_bytes_max = 64u << 10;
 
 bool is_socket_wait(Operation::Kind kind) {
     return kind == Operation::Kind::receive || kind == Operation::Kind::send ||
@@ -86,6 +90,8 @@ int UringLoop::set_up_ring() {
         refused = -io_uring_queue_init_params(limits::ring_entries, &ring_, &params);
         if (refused == 0) {
             description_ = mode.description;
+            // Since Linux 6.1, as the best mode, a send that fails half-way says how far it came.
+            quick_sends_ = &mode == std::begin(modes) && (ring_.features & IORING_FEAT_CQE_SKIP);
             return 0;
         }
         if (refused != EINVAL) break;
@@ -143,8 +149,10 @@ void UringLoop::remove_file(File file) {
 void UringLoop::cancel(Operation& operation) {
     if (!operation.cancellable()) return;
     operation.cancelled = true;
+    operation.patient = false;
+    if (operation.quick) return;  // It ends with this turn's submission, or has ended.
     if (operation.linked()) {
-        backlog_.remove(operation);
+        (operation.kind == Operation::Kind::receive ? receives_ : backlog_).remove(operation);
         finish_soon(operation, -ECANCELED);
         return;
     }
@@ -169,6 +177,19 @@ void UringLoop::start(Operation& operation) {
         operation.registered = first >= registered_ &&
                                first + operation.iov->iov_len <= registered_ + registered_bytes_;
     }
+    if (operation.kind == Operation::Kind::send && operation.patient && quick_sends_ &&
+        backlog_.empty() && operation.bytes() <= quick_bytes_max) {
+        if (io_uring_sqe* entry = take_entry()) {
+            operation.quick = true;
+            quick_.push_back(operation);
+            return prepare_entry(operation, *entry);
+        }
+    }
+    queue(operation);
+}
+
+void UringLoop::queue(Operation& operation) {
+    if (operation.kind == Operation::Kind::receive) return receives_.push_back(operation);
     io_uring_sqe* entry = backlog_.empty() ? take_entry() : nullptr;
     if (entry == nullptr) {
         backlog_.push_back(operation);
@@ -177,11 +198,11 @@ void UringLoop::start(Operation& operation) {
     }
 }
 
-void UringLoop::queue_backlog() {
-    while (!backlog_.empty()) {
+void UringLoop::queue_list(IntrusiveList<Operation>& list) {
+    while (!list.empty()) {
         io_uring_sqe* entry = take_entry();
         if (entry == nullptr) return;
-        prepare_entry(*backlog_.pop_front(), *entry);
+        prepare_entry(*list.pop_front(), *entry);
     }
 }
 
@@ -201,6 +222,7 @@ io_uring_sqe* UringLoop::take_entry() {
     if (entry == nullptr && enabled_) {
         ++counters_.system_calls;
         io_uring_submit(&ring_);
+        quick_left_ = !quick_.empty();
         entry = io_uring_get_sqe(&ring_);
     }
     return entry;
@@ -208,10 +230,14 @@ io_uring_sqe* UringLoop::take_entry() {
 
 void UringLoop::wait(bool block, Instant deadline) {
     if (!enabled_) enable();
-    queue_backlog();
-    if (!backlog_.empty()) block = false;
+    queue_list(backlog_);
+    queue_list(receives_);
+    if (!backlog_.empty() || !receives_.empty() || quick_left_) block = false;
+    for (Operation* one = quick_.front(); one != nullptr && block; one = quick_.after(*one))
+        block = one->patient;
     enter(block, deadline);
     woke_up();
+    end_quick();
     deliver();
 }
 
@@ -261,6 +287,29 @@ int UringLoop::enter_and_wait(Instant deadline) {
     return io_uring_submit_and_wait_timeout(&ring_, &first, 1, &length, nullptr);
 }
 
+/// Quick sends that were submitted and have no completion have sent everything. Told before the
+/// completions, among which may be the answers.
+void UringLoop::end_quick() {
+    if (quick_.empty()) return;
+    // Not all submitted, or a completion that has found no room.
+    quick_left_ = io_uring_sq_ready(&ring_) > 0 ||
+                  (IO_URING_READ_ONCE(*ring_.sq.kflags) & IORING_SQ_CQ_OVERFLOW) != 0;
+    if (quick_left_) return;
+    unsigned head = 0;
+    io_uring_cqe* completion = nullptr;
+    io_uring_for_each_cqe(&ring_, head, completion) {
+        if (completion->user_data <= wake_tag) continue;
+        auto& operation = *reinterpret_cast<Operation*>(completion->user_data);
+        if (operation.quick && operation.linked()) quick_.remove(operation);
+    }
+    // Those that are started meanwhile come behind.
+    for (size_t left = quick_.size(); left > 0; --left) {
+        Operation& operation = *quick_.pop_front();
+        operation.quick = false;
+        finish(operation, static_cast<int32_t>(operation.bytes()));
+    }
+}
+
 void UringLoop::deliver() {
     for (unsigned left = io_uring_cq_ready(&ring_); left > 0; --left) {
         io_uring_cqe* completion = nullptr;
@@ -277,12 +326,16 @@ void UringLoop::deliver() {
 }
 
 void UringLoop::completed(Operation& operation, int32_t result) {
-    if (is_socket_wait(operation.kind)) {
+    if (std::exchange(operation.quick, false)) {
+        if (operation.linked()) quick_.remove(operation);
+        if (result == -EAGAIN && !operation.cancelled) return queue(operation);
+        if (result == -EAGAIN) result = -ECANCELED;
+    } else if (is_socket_wait(operation.kind)) {
         // Some kernels do not let operations on non-blocking sockets wait: wait by poll, then try.
         const bool readiness = operation.waiting && result >= 0;
         operation.waiting = !operation.waiting && result == -EAGAIN;
         if (readiness || operation.waiting) {
-            if (!operation.cancelled) return start(operation);
+            if (!operation.cancelled) return queue(operation);
             result = -ECANCELED;
         }
     }

@@ -16,6 +16,10 @@ namespace braidway::loop {
 ///
 /// The ring is made disabled and enabled by the first turn, because the kernel's single-issuer mode
 /// binds it to the thread that does so. Operations for which there is no entry wait in a backlog.
+///
+/// What a turn sends goes to the kernel before what it wants to receive: the peer is to begin. A
+/// small send that is patient is quick: it is tried while it is submitted, its success takes no
+/// completion, and so the call that submits it can wait for the answer.
 class UringLoop final : public Loop {
   public:
     /// Errors: the kernel refuses io_uring (code = its errno), or is older than 5.11.
@@ -42,23 +46,29 @@ class UringLoop final : public Loop {
     int set_up_ring();
     void make_file_table();
     void enable();
-    void queue_backlog();
+    void queue(Operation& operation);
+    void queue_list(IntrusiveList<Operation>& list);
     void queue_wake_read();
     io_uring_sqe* take_entry();
     void enter(bool block, Instant deadline);
     int enter_and_wait(Instant deadline);
+    void end_quick();
     void deliver();
     void completed(Operation& operation, int32_t result);
 
     io_uring ring_{};
     bool ring_made_ = false;
     bool enabled_ = false;
+    bool quick_sends_ = false;  ///< The kernel knows how.
     int wake_fd_ = -1;
     File wake_file_;
     std::vector<int> free_slots_;
     std::byte* registered_ = nullptr;
     size_t registered_bytes_ = 0;
     IntrusiveList<Operation> backlog_;
+    IntrusiveList<Operation> receives_;  ///< Of this turn.
+    IntrusiveList<Operation> quick_;     ///< Quick sends whose failure is not known of.
+    bool quick_left_ = false;            ///< Some of them may have ended.
     std::string description_;
 };
 
