@@ -184,6 +184,7 @@ void NbdConnection::leave() {
     // A server that does not take it does not matter.
     loop_.arm_after(timer_, limits::nbd_linger_timeout);
     // That the last words of the handshake are out may not be known yet.
+    send_.patient = false;
     if (!send_.idle()) return;
     said_goodbye_ = true;
     probe_.command = wire::nbd::cmd_disc;

@@ -53,7 +53,11 @@ void NbdConnection::submit(NbdCommand& command) {
 }
 
 void NbdConnection::ask_to_send() {
-    if (send_.idle() && !queued_.empty() && free_slot_count_ > 0) loop_.at_turn_end(send_soon_);
+    if (queued_.empty() || free_slot_count_ == 0) return;
+    if (send_.idle())
+        loop_.at_turn_end(send_soon_);
+    else
+        send_.patient = false;
 }
 
 void NbdConnection::send_commands() {
@@ -65,7 +69,10 @@ void NbdConnection::send_commands() {
         if (free_slot_count_ == 0 || batch_bytes_ >= limits::nbd_send_bytes) break;
         if (!add_to_batch(*command)) break;
     }
-    if (pieces_end_ > 0) stream_->send(send_, pieces_.data(), pieces_end_);
+    if (pieces_end_ == 0) return;
+    // What comes next is an answer, or a command that does not find it idle.
+    send_.patient = queued_.empty() || free_slot_count_ == 0;
+    stream_->send(send_, pieces_.data(), pieces_end_);
 }
 
 /// False when there is no room for its pieces in this batch.
