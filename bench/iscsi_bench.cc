@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // One iSCSI path, without map and export: random reads or writes of 4 KiB at one depth.
-// bench/iscsi.py sets it beside libiscsi's own iscsi-perf on the same target.
+// bench/iscsi.py sets it beside libiscsi's own iscsi-perf on the same target. Prints I/Os per
+// second, system calls of the loop (the library makes its own) and CPU time per I/O.
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <charconv>
 #include <csignal>
@@ -18,6 +20,8 @@
 namespace {
 
 using namespace braidway;
+
+constexpr Duration warm_up = std::chrono::milliseconds(300);
 
 /// One request at a time, and the next when it has ended, until the end of the measurement.
 struct Client final : block::CompletionStage {
@@ -72,6 +76,15 @@ uint64_t measure(loop::Loop& loop, path::IscsiDevice& device, IoOp op, unsigned 
     return done;
 }
 
+double cpu_seconds() {
+    rusage usage{};
+    ::getrusage(RUSAGE_SELF, &usage);
+    const auto seconds = [](const timeval& time) {
+        return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+    };
+    return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
 int fail_with(std::string_view text) {
     fmt::print(stderr, "iscsi_bench: {}\n", text);
     return 1;
@@ -105,13 +118,16 @@ int main(int count, char** arguments) {
     while (!found) (*loop)->turn();
     if (!*found) return fail_with(found->error().message);
     device.admit();
+    const unsigned depth = number(arguments[3]);
     const unsigned seconds = number(arguments[4]);
+    measure(**loop, device, op, depth, warm_up);
     const uint64_t calls = (*loop)->counters().system_calls;
-    const uint64_t done =
-        measure(**loop, device, op, number(arguments[3]), std::chrono::seconds(seconds));
-    fmt::print(
-        "{} IOPS, {:.2f} system calls of the loop per I/O\n", done / seconds,
-        static_cast<double>((*loop)->counters().system_calls - calls) / static_cast<double>(done));
+    const double cpu = cpu_seconds();
+    const auto done =
+        static_cast<double>(measure(**loop, device, op, depth, std::chrono::seconds(seconds)));
+    fmt::print("{{\"iops\": {:.0f}, \"calls_per_io\": {:.3f}, \"cpu_us_per_io\": {:.2f}}}\n",
+               done / seconds, static_cast<double>((*loop)->counters().system_calls - calls) / done,
+               (cpu_seconds() - cpu) * 1e6 / done);
     device.disconnect();
     while (!device.quiet()) (*loop)->turn();
     return 0;

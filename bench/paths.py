@@ -1,19 +1,22 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""NBD paths against libnbd (fio's nbd engine) on the same server, and a map over four paths against
-one path, in turns. 4 KiB random reads from one nbdkit (memory plugin, unix socket), which all four
-paths lead to; medians, and ratios against the targets. At depth 1 the server is on CPU 1 and the
-client on CPU 0: where the scheduler puts them would count for more than anything else. Read
-docs/benchmarking.md first.
+"""NBD paths against libnbd (fio's nbd engine), iSCSI paths against libiscsi (iscsi-perf), each on one
+server, and a map over four paths against one path, in turns. 4 KiB random reads from one nbdkit
+(memory plugin, unix socket), which all four paths lead to, and from one tgtd (bench/iscsi.py);
+medians, and ratios against the targets. At depth 1 the server is on CPU 1 and the client on CPU 0:
+where the scheduler puts them would count for more than anything else. Read docs/benchmarking.md
+first.
 """
 
 import argparse
+import contextlib
 import json
 import os
-import statistics
 import subprocess
 import tempfile
 import time
+
+import iscsi
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -64,14 +67,26 @@ def main():
                 while not os.path.exists(path):
                     time.sleep(0.02)
                 where.append(f"nbd+unix:///?socket={path}")
-            measure(options, where)
+            with iscsi_jobs(options) as others:
+                measure(options, where, others)
         finally:
             for server in servers:
                 server.kill()
                 server.wait()
 
 
-def measure(options, servers):
+@contextlib.contextmanager
+def iscsi_jobs(options):
+    if iscsi.missing():
+        print(f"without iSCSI: {iscsi.missing()}")
+        yield {}
+        return
+    bench = os.path.join(os.path.dirname(options.bench), "iscsi_bench")
+    with iscsi.jobs(bench, max(1, round(options.seconds))) as runs:
+        yield runs
+
+
+def measure(options, servers, others):
     runs = {}
     for depth, where in zip((1, 32), servers):
         runs[f"libnbd (fio), depth {depth}"] = lambda d=depth, w=where: fio(options, w, d, 1)
@@ -80,22 +95,14 @@ def measure(options, servers):
         runs[f"path, depth {depth}"] = lambda d=depth, w=where: ours(options, "path", d, 4, w)
         runs[f"map of four paths, depth {depth}"] = (
             lambda d=depth, w=where: ours(options, "map", d, 4, w, w, w, w))
-    found = {name: [] for name in runs}
-    for _ in range(options.repeats):
-        for name, run in runs.items():
-            found[name].append(run())
-    medians = {}
-    print(f"{'':34} {'IOPS':>9} {'CPU us/IO':>10} {'calls/IO':>9}")
-    for name, all_of_it in found.items():
-        middle = {key: statistics.median(each[key] for each in all_of_it) for key in all_of_it[0]}
-        medians[name] = middle["iops"]
-        print(f"{name:34} {middle['iops']:9.0f} {middle['cpu_us_per_io']:10.2f} "
-              f"{middle.get('calls_per_io', float('nan')):9.3f}")
+    medians = iscsi.in_turns({**runs, **others}, options.repeats)
     for depth in (1, 32):
         path = medians[f"path, depth {depth}"]
         print(f"depth {depth}: path / libnbd {path / medians[f'libnbd (fio), depth {depth}']:.2f} "
               f"(target 1.0), map of four / path "
               f"{medians[f'map of four paths, depth {depth}'] / path:.2f} (target 0.95)")
+    if others:
+        iscsi.print_ratios(medians)
 
 
 if __name__ == "__main__":
