@@ -134,6 +134,7 @@ class NbdConnection final : private wire::NbdAwaitedRequests {
     void send_commands();
     bool add_to_batch(NbdCommand& command);
     void send_rest();
+    void expect_answer();
     void answered(NbdCommand& command, IoStatus status);
     void end(NbdCommand& command);
     void forget_slot(const NbdCommand& command);
