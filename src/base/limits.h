@@ -66,6 +66,11 @@ inline constexpr size_t registered_bytes = 4u << 20;
 inline constexpr unsigned io_workers_max = 8;  ///< Threads of the epoll backend.
 /// Completions that one turn of a loop drains before it looks at the kernel again.
 inline constexpr unsigned ready_per_turn_max = 4096;
+/// So long a lane looks for the one answer that it waits for, before it sleeps: about what it takes
+/// to fall asleep, to be woken by another CPU, and to come back.
+inline constexpr Duration look_length = 50us;
+/// So often that is left out, at most, where it was in vain.
+inline constexpr uint32_t looks_left_out_max = 1024;
 
 // --- files -------------------------------------------------------------------------------------
 /// Ranges of one file that are known to be holes; more are forgotten.

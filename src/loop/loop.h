@@ -59,6 +59,8 @@ struct BlockingCall : Message {
 struct LoopCounters {
     uint64_t turns = 0;         ///< Times the loop went round.
     uint64_t sleeps = 0;        ///< Times it waited with nothing to do.
+    uint64_t looks = 0;         ///< Times it looked for an answer before it slept.
+    uint64_t looks_found = 0;   ///< And it came.
     uint64_t system_calls = 0;  ///< Made by the lane's thread for I/O and waiting.
     uint64_t operations = 0;    ///< Started.
 };
@@ -138,6 +140,10 @@ class Loop {
     void release(Operation& operation, int32_t result);
     /// Runs `hook` at the end of this turn; asking twice in a turn is asking once.
     void at_turn_end(TurnEnd& hook);
+    /// The next thing to happen is probably the one answer that somebody waits for. The next wait,
+    /// if it would sleep, looks for limits::look_length whether something comes, unless that has
+    /// often been in vain. Only under io_uring, where looking is no system call.
+    void look_first() { look_first_ = true; }
 
     // --- time ---
     /// The time at the beginning of this turn (read once, when first asked for).
@@ -209,6 +215,7 @@ class Loop {
 
     TimerHeap timers_;
     LoopCounters counters_;
+    bool look_first_ = false;  ///< Asked for, for one wait.
 
   private:
     friend class HelperThread;

@@ -9,6 +9,7 @@
 #include <climits>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/limits.h"
 #include "loop/uring_entry.h"
 
@@ -19,6 +20,9 @@ namespace {
 /// Where the kernel puts the wake-up counter, which nobody reads. Static, because a read that is
 /// in flight when a ring is closed ends some time later.
 uint64_t wake_sink;
+
+/// Said by the ring: entering the kernel would bring completions.
+constexpr unsigned kernel_has_work = IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW;
 
 /// Completions that belong to no operation.
 constexpr uint64_t ignored_tag = 0;
@@ -40,6 +44,15 @@ constexpr Mode modes[] = {
 
 /// Longer sends may find too little room for them.
 constexpr size_t quick_bytes_max = 64u << 10;
+
+/// Leaves the processor to its other thread for a moment, where it has two.
+void breathe() {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
+#endif
+}
 
 bool is_socket_wait(Operation::Kind kind) {
     return kind == Operation::Kind::receive || kind == Operation::Kind::send ||
@@ -256,15 +269,16 @@ void UringLoop::enable() {
     io_uring_register_ring_fd(&ring_);  // Refused by kernels before 5.18; then it costs a little.
 }
 
-/// The only place where a turn enters the kernel: once, or not at all.
+/// The only place where a turn enters the kernel: once, or not at all; twice where it looks first.
 void UringLoop::enter(bool block, Instant deadline) {
     int result = 0;
+    const bool look_first = std::exchange(look_first_, false);
     if (block && io_uring_cq_ready(&ring_) == 0 && fall_asleep()) {
+        if (look_first && look(deadline)) return;
         do {
             result = enter_and_wait(deadline);
         } while (result == -EINTR && io_uring_cq_ready(&ring_) == 0);
     } else {
-        constexpr unsigned kernel_has_work = IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW;
         const unsigned flags = IO_URING_READ_ONCE(*ring_.sq.kflags);
         if (io_uring_sq_ready(&ring_) == 0 && (flags & kernel_has_work) == 0) return;
         ++counters_.system_calls;
@@ -273,6 +287,42 @@ void UringLoop::enter(bool block, Instant deadline) {
     CHECK(result >= 0 || result == -ETIME || result == -EINTR || result == -EAGAIN ||
               result == -EBUSY,
           "the kernel takes what the ring asks of it");
+}
+
+/// Looks whether something comes, after submitting everything. False when it has to sleep.
+bool UringLoop::look(Instant deadline) {
+    constexpr int looks_per_clock = 16;
+    if (!lookout_.worth_it()) return false;
+    ++counters_.looks;
+    if (io_uring_sq_ready(&ring_) > 0) {
+        ++counters_.system_calls;
+        // What has failed is tried again by whoever sleeps.
+        if (io_uring_submit_and_get_events(&ring_) < 0) return false;
+    }
+    // What is there at once says nothing of looking: the peer may have run on this very CPU.
+    bool found = something_came();
+    if (!found) {
+        const Instant end = std::min(deadline, monotonic_now() + limits::look_length);
+        do {
+            for (int at = 0; at < looks_per_clock && !found; ++at) {
+                breathe();
+                found = something_came();
+            }
+        } while (!found && monotonic_now() < end);
+        lookout_.looked(found);
+        if (!found) return false;
+    }
+    ++counters_.looks_found;
+    if (io_uring_cq_ready(&ring_) > 0) return true;
+    ++counters_.system_calls;
+    io_uring_get_events(&ring_);
+    return true;
+}
+
+/// Whether there is a completion, or the kernel has something that will become one.
+bool UringLoop::something_came() const {
+    return io_uring_cq_ready(&ring_) > 0 ||
+           (IO_URING_READ_ONCE(*ring_.sq.kflags) & kernel_has_work) != 0;
 }
 
 /// Submits everything and waits for one completion.

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "loop/lookout.h"
 #include "loop/loop.h"
 
 namespace braidway::loop {
@@ -51,6 +52,8 @@ class UringLoop final : public Loop {
     void queue_wake_read();
     io_uring_sqe* take_entry();
     void enter(bool block, Instant deadline);
+    bool look(Instant deadline);
+    bool something_came() const;
     int enter_and_wait(Instant deadline);
     void end_quick();
     void deliver();
@@ -69,6 +72,7 @@ class UringLoop final : public Loop {
     IntrusiveList<Operation> receives_;  ///< Of this turn.
     IntrusiveList<Operation> quick_;     ///< Quick sends whose failure is not known of.
     bool quick_left_ = false;            ///< Some of them may have ended.
+    Lookout lookout_;
     std::string description_;
 };
 

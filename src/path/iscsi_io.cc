@@ -174,6 +174,8 @@ void IscsiIo::pump() {
     if (session_ == nullptr) return;
     session_->push();
     full_ = session_ != nullptr && !session_->drained();
+    // With more than one under way it is better to let their answers gather.
+    if (pieces_.size() == 1) loop_.look_first();
     if (!full_) return;
     // What is not sent can neither be aborted nor go elsewhere: no more than the target takes.
     const size_t stuck = session_->held_back();

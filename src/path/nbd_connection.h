@@ -139,6 +139,7 @@ class NbdConnection final : private wire::NbdAwaitedRequests {
     bool add_to_batch(NbdCommand& command);
     void send_rest();
     void lost(int32_t result);
+    void expect_answer();
     void answered(NbdCommand& command, IoStatus status);
     void end(NbdCommand& command);
     void forget_slot(const NbdCommand& command);

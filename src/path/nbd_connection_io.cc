@@ -73,6 +73,12 @@ void NbdConnection::send_commands() {
     // What comes next is an answer, or a command that does not find it idle.
     send_.patient = queued_.empty() || free_slot_count_ == 0;
     stream_->send(send_, pieces_.data(), pieces_end_);
+    expect_answer();
+}
+
+/// With more than one command under way it is better to let their answers gather.
+void NbdConnection::expect_answer() {
+    if (by_age_.size() == 1) loop_.look_first();
 }
 
 /// False when there is no room for its pieces in this batch.
@@ -177,6 +183,7 @@ void NbdConnection::receive_more() {
     if (large_reads_ > 0) room = std::min(room, small_window_bytes);
     receive_iov_[count++] = {buffer_.get() + end_, room};
     stream_->receive(receive_, receive_iov_.data(), count);
+    expect_answer();
 }
 
 void NbdConnection::received(int32_t result) {

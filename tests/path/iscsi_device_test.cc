@@ -198,6 +198,28 @@ TEST_F(IscsiDeviceTest, OffersTheBlocksThatItIsTold) {
     EXPECT_THAT(refusal(larger), HasSubstr("block_size 256 is smaller than the 512 bytes"));
 }
 
+TEST_F(IscsiDeviceTest, ACommandAndItsAnswerAreOneWait) {
+    IscsiDevice& device = connected(options(uri()));
+    if (loop_->backend() != loop::Backend::io_uring) GTEST_SKIP() << "no io_uring here";
+    constexpr int rounds = 200;
+    const loop::LoopCounters before = loop_->counters();
+    Client read(IoOp::read, 4096, 4096);
+    read.on_end = [&](Client& client) {
+        if (client.ended == rounds || client.status != IoStatus::ok) return;
+        client.prepare(IoOp::read, 4096, 4096);
+        client.submit(device);
+    };
+    read.submit(device);
+    turn_until([&] { return read.ended == rounds; });
+    const loop::LoopCounters after = loop_->counters();
+    // A turn waits for an answer and ends with the library's sending the next command: one call,
+    // and another one where it looked before it slept; the library makes three.
+    EXPECT_LE(after.turns - before.turns, uint64_t{rounds} * 11 / 10);
+    const uint64_t looks = after.looks - before.looks;
+    EXPECT_LE(after.system_calls - before.system_calls, uint64_t{rounds} * 11 / 10 + looks);
+    EXPECT_LE(looks, uint64_t{rounds});
+}
+
 TEST_F(IscsiDeviceTest, SaysInOneLineWhatToDo) {
     const auto with_target = [&](const std::string& name) {
         IscsiOptions wrong = options(uri());

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "path/nbd_device.h"
 
+#include <poll.h>
+
+#include <thread>
+
 #include "nbd_world.h"
 
 namespace braidway::path {
@@ -354,6 +358,40 @@ TEST_F(NbdDeviceTest, SystemCallsPerCommandAreFew) {
     const uint64_t calls = loop_->counters().system_calls - before;
     RecordProperty("calls", static_cast<int>(calls));
     EXPECT_LE(calls, 10u) << "for 32 commands: 0.3 each is the aim";
+}
+
+TEST_F(NbdDeviceTest, ACommandAndItsAnswerAreOneWait) {
+    connect_and_admit();
+    if (loop_->description().find("single issuer") == std::string_view::npos)
+        GTEST_SKIP() << "not with " << loop_->description();
+    constexpr int rounds = 200;
+    std::thread serving([&] {
+        for (int round = 0; round < rounds; ++round) {
+            pollfd ready{first().fd(), POLLIN, 0};
+            ::poll(&ready, 1, 10000);
+            server_.work();
+            if (server_.asked.empty()) return;
+            first().answer(server_.asked.front(), 0, std::string(512, 'x'));
+            server_.asked.pop_front();
+        }
+    });
+    const loop::LoopCounters before = loop_->counters();
+    Client read(IoOp::read, 4096, 512);
+    read.on_end = [&](Client& client) {
+        if (client.ended == rounds) return;
+        client.prepare(IoOp::read, 4096, 512);
+        client.submit(*device_);
+    };
+    read.submit(*device_);
+    turn_until([&] { return read.ended == rounds; });
+    serving.join();
+    const loop::LoopCounters after = loop_->counters();
+    // A turn sends a command and comes back with its answer: one call, and another one where it
+    // looked before it slept.
+    EXPECT_LE(after.turns - before.turns, uint64_t{rounds} * 11 / 10);
+    const uint64_t looks = after.looks - before.looks;
+    EXPECT_LE(after.system_calls - before.system_calls, uint64_t{rounds} * 11 / 10 + looks);
+    EXPECT_LE(looks, uint64_t{rounds});
 }
 
 }  // namespace
