@@ -9,7 +9,8 @@ import time
 
 from braidway import (MIB, ROOT, Skip, expect, expect_equal, main, need_libnbd, need_tools, uri,
                       wait_until)
-from fabric_support import (KILLED_STALL, SIZE, Cutter, check_killed, digest, event_lines,
+from fabric_servers import Cutter
+from fabric_support import (KILLED_STALL, SIZE, check_killed, digest, event_lines,
                             fresh_write_stalls, shown, stalls, start, verify_under_trouble, volume)
 
 sys.path.insert(0, os.path.join(ROOT, "tests", "fabric"))
