@@ -106,6 +106,38 @@ inline constexpr Duration unix_backlog_pause = 10ms;  ///< A server's queue is f
 inline constexpr size_t fingerprint_ranges_max = 16;
 inline constexpr uint32_t fingerprint_read_bytes_max = 1u << 20;
 
+// --- paths over iSCSI --------------------------------------------------------------------------
+inline constexpr Duration iscsi_connect_timeout_default = 10s;
+/// How long an abort or reset may take before the session is given up.
+inline constexpr Duration iscsi_task_management_timeout_default = 5s;
+inline constexpr Duration iscsi_keepalive_default = 5s;
+inline constexpr Duration iscsi_resend_quiesce_default = 30s;
+/// Requests of one path; the rest of the volume's waits above it.
+inline constexpr uint32_t iscsi_requests_default = volume_requests_default + 64;
+inline constexpr uint32_t iscsi_commands_default = 64;  ///< At the target; what LIO takes.
+/// A target that takes fewer commands at a time is not believed.
+inline constexpr uint32_t iscsi_window_min = 4;
+inline constexpr unsigned iscsi_tries_max = 5;  ///< Of a command that is answered BUSY.
+inline constexpr Duration iscsi_busy_pause = 20ms;
+/// What is late and only half sent gets so long to leave.
+inline constexpr Duration iscsi_drain_grace = 20ms;
+inline constexpr uint64_t iscsi_push_bytes = 256u << 10;  ///< Then the socket is written to.
+inline constexpr size_t iscsi_pieces_max = 256;           ///< Of a command's memory.
+inline constexpr unsigned iscsi_redirects_max = 3;        ///< Portals that send a login on.
+inline constexpr size_t iscsi_uri_bytes_max = 4096;
+inline constexpr size_t iscsi_name_bytes_max = 223;  ///< RFC 7143, 4.2.7.1.
+inline constexpr size_t chap_bytes_max = 255;        ///< Of a user or a secret: libiscsi's.
+/// A read or write is cut into commands of at most this, so that several are under way.
+inline constexpr uint64_t scsi_transfer_bytes_max = 1u << 20;
+/// Freeing and zeroing go on inside the disk, which must answer within the I/O's time.
+inline constexpr uint64_t scsi_range_bytes_max = 256u << 20;
+inline constexpr uint64_t scsi_zeroes_bytes_max = 256u << 10;  ///< Zeroes written as data.
+inline constexpr uint16_t scsi_page_bytes_max = 4096;          ///< Of a page that is asked for.
+inline constexpr size_t scsi_names_page_bytes_max = 16384;  ///< Of a page that says it is longer.
+inline constexpr unsigned scsi_attentions_max = 16;  ///< Told one after another by a new session.
+inline constexpr unsigned scsi_identify_tries_max = 5;
+inline constexpr Duration scsi_identify_timeout = 10s;
+
 // --- NBD server --------------------------------------------------------------------------------
 inline constexpr uint32_t nbd_connections_default = 256;  ///< Per daemon.
 inline constexpr uint32_t nbd_connections_max = 65536;

@@ -99,10 +99,10 @@ struct IscsiPathConfig {
     std::string chap_secret_file{};         ///< Empty = none. Read when the path connects.
     std::string chap_mutual_secret_file{};  ///< The same.
     bool data_digest = false;
-    Duration connect_timeout = std::chrono::seconds(10);
-    Duration task_management_timeout = std::chrono::seconds(5);
-    std::optional<Duration> keepalive = std::chrono::seconds(5);
-    Duration resend_quiesce = std::chrono::seconds(30);  ///< 0 = off.
+    Duration connect_timeout = limits::iscsi_connect_timeout_default;
+    Duration task_management_timeout = limits::iscsi_task_management_timeout_default;
+    std::optional<Duration> keepalive = limits::iscsi_keepalive_default;
+    Duration resend_quiesce = limits::iscsi_resend_quiesce_default;  ///< 0 = off.
 
     friend bool operator==(const IscsiPathConfig&, const IscsiPathConfig&) = default;
 };

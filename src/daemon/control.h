@@ -52,7 +52,8 @@ struct PathSnapshot {
     bool fabric = false;
     bool fenced_off = false;        ///< It leads to another volume; nothing is written to it.
     std::string identity;           ///< Of what it leads to.
-    std::string connection;         ///< "nbd host:10809 export 'disk', 4 connections".
+    std::string connection;         ///< "nbd host:10809 export 'disk', 4 connections"; the last.
+    uint64_t connects = 0;          ///< Times that it was connected, the first included.
     uint64_t doubtful_writes = 0;   ///< Whose answers were lost, ever.
     uint32_t unsettled_writes = 0;  ///< Of them, those that may still happen.
     uint64_t resend_risks = 0;      ///< Of them, those that only time has settled.

@@ -50,13 +50,11 @@ json path_json(const PathSnapshot& path) {
                    {"seconds_ago", seconds_json(path.failed_ago)}};
     json fabric = nullptr;
     if (path.fabric)
-        fabric = {{"connection", path.connection},
-                  {"identity", path.identity},
-                  {"fenced_off", path.fenced_off},
-                  {"doubtful_writes", path.doubtful_writes},
-                  {"unsettled_writes", path.unsettled_writes},
-                  {"resend_risks", path.resend_risks},
-                  {"doubt_seconds", seconds(path.doubt_time)}};
+        fabric = {
+            {"connection", path.connection},           {"identity", path.identity},
+            {"fenced_off", path.fenced_off},           {"connects", path.connects},
+            {"doubtful_writes", path.doubtful_writes}, {"unsettled_writes", path.unsettled_writes},
+            {"resend_risks", path.resend_risks},       {"doubt_seconds", seconds(path.doubt_time)}};
     return {{"name", path.name},
             {"map", path.map},
             {"group", path.group},

@@ -129,6 +129,9 @@ void fabric_metrics(Exposition& out, const std::vector<PathSnapshot>& all) {
     std::vector<Path> paths;
     for (const Path& path : all)
         if (path.fabric) paths.push_back(path);
+    each(out, paths, "path", "path_connects_total", "counter",
+         "Times that the path was connected, the first included.",
+         [](const Path& path) { return path.connects; });
     each(out, paths, "path", "path_doubtful_writes_total", "counter",
          "Writes whose answers were lost.", [](const Path& path) { return path.doubtful_writes; });
     each(out, paths, "path", "path_unsettled_writes", "gauge",

@@ -161,6 +161,7 @@ void PathUnit::admit(path::FabricFinding finding) {
     finding_ = std::move(finding);
     fabric_->admit();
     admitted_ = true;
+    ++connects_;
     problem_.clear();
 }
 

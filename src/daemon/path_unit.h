@@ -88,6 +88,8 @@ class PathUnit final : private path::FabricListener {
     /// It leads to another volume: it stays down until the configuration changes.
     void fence_off(const std::string& why);
     bool fenced_off() const { return fenced_off_; }
+    /// How often data was let through, the first time included.
+    uint64_t connects() const { return connects_; }
     const path::FabricFinding& finding() const { return finding_; }
     void set_listener(UnitListener* listener) { unit_listener_ = listener; }
     /// It is leaving: connections end, when their writes are answered.
@@ -122,6 +124,7 @@ class PathUnit final : private path::FabricListener {
     path::FabricFinding finding_;
     bool admitted_ = false;
     bool fenced_off_ = false;
+    uint64_t connects_ = 0;
     UnitListener* unit_listener_ = nullptr;
     std::vector<Layer> layers_;  ///< Innermost first.
     std::unique_ptr<path::Path> path_;

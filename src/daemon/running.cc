@@ -235,6 +235,8 @@ void Running::remove_maps(const std::vector<std::string>& names) {
 }
 
 void Running::tell_path_opened(const PathUnit& unit) {
+    // Why was told as a critical event.
+    if (unit.fenced_off()) return;
     if (!unit.works()) {
         tell(Severity::warning, "path-unusable", "", unit.name(), unit.problem());
         return;

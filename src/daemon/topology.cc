@@ -103,6 +103,8 @@ void add_path_notes(Table& table, const PathSnapshot& path) {
             path.failure_reason.empty() ? "no reason given" : path.failure_reason));
     if (!path.check_message.empty())
         table.add_note(fmt::format("    check {}: {}", ago(path.checked_ago), path.check_message));
+    if (path.fabric && path.io_mode != "closed")
+        table.add_note(fmt::format("    leads to {}, {}", path.identity, path.connection));
     for (const LayerSnapshot& layer : path.layers)
         if (layer.enabled)
             table.add_note(fmt::format("    layer {} on: {}", layer.kind, layer.parameters));

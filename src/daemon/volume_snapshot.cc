@@ -53,6 +53,7 @@ void add_fabric(PathSnapshot& snapshot, const PathUnit& unit) {
     snapshot.fenced_off = unit.fenced_off();
     snapshot.identity = unit.finding().identity;
     snapshot.connection = unit.finding().description;
+    snapshot.connects = unit.connects();
     snapshot.doubtful_writes = doubts.writes;
     snapshot.unsettled_writes = doubts.unsettled;
     snapshot.resend_risks = doubts.at_risk;

@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "path/chap_secret.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <string_view>
+
+#include "base/limits.h"
+#include "tls/secret_file.h"
 
 namespace braidway::path {
 namespace {
 
-constexpr size_t secret_bytes_max = 255;
+constexpr size_t secret_bytes_max = limits::chap_bytes_max;
 
 Result<std::string> secret_of(std::string_view text, const std::string& file) {
     const size_t end = text.find('\n');
@@ -34,24 +33,10 @@ Result<std::string> secret_of(std::string_view text, const std::string& file) {
 }  // namespace
 
 Result<std::string> read_chap_secret(const std::string& file) {
-    const int fd = open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0)
-        return fail(fmt::format("{}: cannot be read: {}; it must hold the CHAP secret", file,
-                                errno_text(errno)),
-                    errno);
-    struct stat status{};
-    std::array<char, secret_bytes_max + 16> text;
-    const bool known = fstat(fd, &status) == 0;
-    const ssize_t bytes = known ? read(fd, text.data(), text.size()) : -1;
-    const int code = errno;
-    close(fd);
-    if (!known || bytes < 0)
-        return fail(fmt::format("{}: cannot be read: {}", file, errno_text(code)), code);
-    if ((status.st_mode & (S_IROTH | S_IWOTH)) != 0)
-        return fail(
-            fmt::format("{}: other users may read or write this secret; chmod 600 it", file),
-            EACCES);
-    return secret_of({text.data(), static_cast<size_t>(bytes)}, file);
+    const auto text = tls::read_secret_file(file, tls::FileSecrecy::secret);
+    if (!text)
+        return fail(fmt::format("the CHAP secret: {}", text.error().message), text.error().code);
+    return secret_of(text->text(), file);
 }
 
 }  // namespace braidway::path

@@ -7,12 +7,11 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/limits.h"
 #include "base/units.h"
 
 namespace braidway::path {
 namespace {
-
-constexpr unsigned redirects_max = 3;
 
 /// A portal as a target writes it, without its group tag, and taken apart; nothing when it is none.
 struct Portal {
@@ -192,7 +191,7 @@ void IscsiDevice::session_ready() {
 void IscsiDevice::session_redirected(const std::string& text) {
     bury_session();
     const auto portal = portal_of(text);
-    if (!portal || ++redirects_ > redirects_max)
+    if (!portal || ++redirects_ > limits::iscsi_redirects_max)
         return fail_attempt(fmt::format("the portal sends us on to '{}', once too often or to "
                                         "nowhere; name the right portal",
                                         text),

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/limits.h"
 #include "wire/scsi_block_commands.h"
 
 namespace braidway::path {
@@ -13,7 +14,7 @@ using wire::ScsiFate;
 using wire::ScsiRetry;
 
 /// Handed to the library before the socket is asked whether it takes it.
-constexpr uint64_t push_bytes = 256u << 10;
+constexpr uint64_t push_bytes = limits::iscsi_push_bytes;
 
 /// Written, never changed; libiscsi's vectors have no const.
 constexpr std::array<std::byte, wire::scsi_block_bytes_max> zeroes{};

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/limits.h"
 #include "base/slot_pool.h"
 #include "block/block_device.h"
 #include "path/iscsi_session.h"
@@ -66,13 +67,13 @@ class IscsiIo {
         uint32_t requests_max = 0;
         uint32_t commands_max = 0;
     };
-    static constexpr unsigned tries_max = 5;
+    static constexpr unsigned tries_max = limits::iscsi_tries_max;
     /// How long a late command may wait for the socket to take the rest of it.
-    static constexpr Duration drain_grace = std::chrono::milliseconds(20);
+    static constexpr Duration drain_grace = limits::iscsi_drain_grace;
     /// Before a command goes out again that the device was too busy for.
-    static constexpr Duration busy_pause = std::chrono::milliseconds(20);
+    static constexpr Duration busy_pause = limits::iscsi_busy_pause;
     /// A target that takes fewer commands at a time is not believed.
-    static constexpr uint32_t window_min = 4;
+    static constexpr uint32_t window_min = limits::iscsi_window_min;
 
     IscsiIo(loop::Loop& loop, Options options, WritesInDoubt& doubts, IscsiIoOwner& owner);
     ~IscsiIo();

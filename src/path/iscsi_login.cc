@@ -4,18 +4,26 @@
 #include <fmt/format.h>
 #include <iscsi/iscsi.h>
 
+#include <cerrno>
 #include <charconv>
+
+#include "base/error.h"
 
 namespace braidway::path {
 namespace {
 
-/// The number that libiscsi puts behind a refused login, as RFC 7143 11.13.5 has them; 0 = none.
-int login_status(const std::string& text) {
+/// The number that libiscsi puts in parentheses behind a text; 0 = none.
+int number_behind(const std::string& text) {
     const size_t open = text.rfind('(');
-    if (text.find("Failed to log in") == std::string::npos || open == std::string::npos) return 0;
-    int status = 0;
-    std::from_chars(text.data() + open + 1, text.data() + text.size(), status);
-    return status;
+    int number = 0;
+    if (open != std::string::npos)
+        std::from_chars(text.data() + open + 1, text.data() + text.size(), number);
+    return number;
+}
+
+/// The status of a refused login, as RFC 7143 11.13.5 has them; 0 = none.
+int login_status(const std::string& text) {
+    return text.find("Failed to log in") == std::string::npos ? 0 : number_behind(text);
 }
 
 }  // namespace
@@ -33,6 +41,17 @@ bool prepare_login(iscsi_context* context, const IscsiLogin& login) {
     return login.target_user.empty() ||
            iscsi_set_target_username_pwd(context, login.target_user.c_str(),
                                          login.target_secret.c_str()) == 0;
+}
+
+std::string iscsi_connect_problem(const std::string& portal, const std::string& text) {
+    const int code = number_behind(text);
+    std::string_view hint;
+    if (code == ECONNREFUSED)
+        hint = "; does the target run, and listen on this port?";
+    else if (code == EHOSTUNREACH || code == ENETUNREACH)
+        hint = "; is the network up?";
+    return fmt::format("cannot connect to {}: {}{}", portal, code == 0 ? text : errno_text(code),
+                       hint);
 }
 
 std::string iscsi_login_problem(const IscsiLogin& login, const std::string& text) {

@@ -30,6 +30,10 @@ struct IscsiLogin {
 /// Tells the library all of `login` but the portal. False = it says why (iscsi_get_error).
 bool prepare_login(iscsi_context* context, const IscsiLogin& login);
 
+/// A failed connect in words that say what to do. `text` is libiscsi's, with the error's number
+/// behind it in parentheses.
+std::string iscsi_connect_problem(const std::string& portal, const std::string& text);
+
 /// A refused login in words that say what to do. `text` is libiscsi's, with the status of the
 /// target's answer behind it in decimal.
 /// Source:  RFC 7143, 11.13.5.

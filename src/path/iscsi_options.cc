@@ -54,7 +54,7 @@ Result<void> check_initiator_name(std::string_view name) {
         return fail(
             fmt::format("the initiator's name '{}' does not begin with iqn., eui. or naa.", name),
             EINVAL);
-    constexpr size_t bytes_max = 223;  // RFC 7143, 4.2.7.1
+    constexpr size_t bytes_max = limits::iscsi_name_bytes_max;
     const auto allowed = [](unsigned char letter) {
         return std::isalnum(letter) != 0 || letter == '-' || letter == '.' || letter == ':' ||
                letter >= 0x80;

@@ -2,7 +2,6 @@
 // What a configuration says of an iSCSI path, and whether it makes sense.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -31,16 +30,16 @@ struct IscsiOptions {
     bool data_digest = false;  ///< Asked for.
     bool read_only = false;
     std::optional<uint32_t> block_bytes{};  ///< Nothing: the disk's own.
-    Duration connect_timeout = std::chrono::seconds(10);
+    Duration connect_timeout = limits::iscsi_connect_timeout_default;
     std::optional<Duration> io_timeout{};
-    Duration task_management_timeout = std::chrono::seconds(5);
+    Duration task_management_timeout = limits::iscsi_task_management_timeout_default;
     /// A target that is silent for so long is pinged; after as long again it is lost. Nothing: it
     /// never is.
-    std::optional<Duration> keepalive = std::chrono::seconds(5);
+    std::optional<Duration> keepalive = limits::iscsi_keepalive_default;
     /// After this a change without an answer is taken to be over; a stated risk.
-    Duration resend_quiesce = std::chrono::seconds(30);
-    uint32_t requests_max = limits::volume_requests_default + 64;
-    uint32_t commands_max = 64;  ///< Outstanding at the target; what LIO takes by default.
+    Duration resend_quiesce = limits::iscsi_resend_quiesce_default;
+    uint32_t requests_max = limits::iscsi_requests_default;
+    uint32_t commands_max = limits::iscsi_commands_default;  ///< Outstanding at the target.
 };
 
 /// What can be told without connecting. Errors: one line, which says what to do.

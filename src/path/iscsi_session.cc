@@ -71,7 +71,7 @@ Result<void> IscsiSession::open() {
     iscsi_set_noautoreconnect(context_, 1);
     if (!prepare_login(context_, login_)) return give_up(library_error());
     if (iscsi_connect_async(context_, login_.portal.c_str(), connected, this) != 0)
-        return give_up(fmt::format("cannot connect to {}: {}", login_.portal, library_error()));
+        return give_up(iscsi_connect_problem(login_.portal, library_error()));
     const int fd = iscsi_get_fd(context_);
     fcntl(fd, F_SETFD, FD_CLOEXEC);
     file_ = loop_.add_file(fd);
@@ -256,7 +256,7 @@ void IscsiSession::lost(std::string text) {
                              : iscsi_login_problem(login_, text);
         reason.code = EACCES;
     } else {
-        reason.message = fmt::format("cannot connect to {}: {}", login_.portal, text);
+        reason.message = iscsi_connect_problem(login_.portal, text);
         reason.code = ECONNREFUSED;
     }
     cut();

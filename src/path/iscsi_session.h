@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/intrusive_list.h"
+#include "base/limits.h"
 #include "loop/loop.h"
 #include "path/iscsi_login.h"
 #include "wire/scsi_answer.h"
@@ -110,7 +111,7 @@ class IscsiSessionOwner {
 /// Threads: one lane. libiscsi allocates per command.
 class IscsiSession {
   public:
-    static constexpr size_t pieces_max = 256;
+    static constexpr size_t pieces_max = limits::iscsi_pieces_max;
 
     IscsiSession(loop::Loop& loop, IscsiLogin login, IscsiSessionOwner& owner);
     ~IscsiSession();

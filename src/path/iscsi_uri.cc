@@ -7,23 +7,20 @@
 #include <cerrno>
 #include <charconv>
 
+#include "base/limits.h"
+#include "wire/uri.h"
+
 namespace braidway::path {
 namespace {
 
+using wire::is_letter_or_digit;
+using wire::is_one_of;
+using wire::printable_uri;
+using wire::uri_decoded;
+using wire::uri_encoded;
+
 constexpr std::string_view scheme = "iscsi://";
 constexpr std::string_view form = "expected iscsi://[USER@]HOST[:PORT]/TARGET/LUN";
-constexpr size_t uri_bytes_max = 4096;
-constexpr size_t name_bytes_max = 223;  ///< RFC 7143: of an iSCSI name.
-constexpr size_t user_bytes_max = 255;  ///< What libiscsi keeps.
-
-bool is_letter_or_digit(char letter) {
-    return (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') ||
-           (letter >= '0' && letter <= '9');
-}
-
-bool is_one_of(char letter, std::string_view letters) {
-    return letters.find(letter) != std::string_view::npos;
-}
 
 bool is_name_letter(char letter) {
     // Letters beyond ASCII stand in target names as UTF-8.
@@ -31,41 +28,14 @@ bool is_name_letter(char letter) {
            static_cast<unsigned char>(letter) >= 0x80;
 }
 
-int hex_digit(char letter) {
-    if (letter >= '0' && letter <= '9') return letter - '0';
-    if (letter >= 'a' && letter <= 'f') return letter - 'a' + 10;
-    if (letter >= 'A' && letter <= 'F') return letter - 'A' + 10;
-    return -1;
-}
-
-/// What cannot be printed is shown as '?': the text goes into a message of one line.
-std::string printable(std::string_view text) {
-    std::string shown(text.substr(0, 200));
-    for (char& letter : shown)
-        if (letter < 0x20 || letter >= 0x7f) letter = '?';
-    return shown;
-}
-
 /// `uri` for a message: what may be a secret is not shown, in whatever form it was meant.
 std::string without_secret(std::string_view uri) {
     const size_t begin = uri.starts_with(scheme) ? scheme.size() : 0;
     const size_t at = uri.rfind('@');
-    if (at == std::string_view::npos || at < begin) return printable(uri);
+    if (at == std::string_view::npos || at < begin) return printable_uri(uri);
     const size_t secret = uri.find_first_of("%:", begin);
-    if (secret == std::string_view::npos || secret > at) return printable(uri);
-    return printable(std::string(uri.substr(0, secret)) + "%..." + std::string(uri.substr(at)));
-}
-
-std::string encoded(std::string_view text, std::string_view also_plain) {
-    std::string to;
-    for (const char letter : text) {
-        if (is_letter_or_digit(letter) || is_one_of(letter, "-._~") ||
-            is_one_of(letter, also_plain))
-            to += letter;
-        else
-            to += fmt::format("%{:02X}", static_cast<unsigned char>(letter));
-    }
-    return to;
+    if (secret == std::string_view::npos || secret > at) return printable_uri(uri);
+    return printable_uri(std::string(uri.substr(0, secret)) + "%..." + std::string(uri.substr(at)));
 }
 
 /// Reads one URI; after the first problem `problem` says what it is and nothing else counts.
@@ -85,7 +55,7 @@ class Parser {
     }
 
     void read() {
-        if (text_.size() > uri_bytes_max) return problem("the URI is too long");
+        if (text_.size() > limits::iscsi_uri_bytes_max) return problem("the URI is too long");
         if (!text_.starts_with(scheme)) return problem(std::string(form));
         const auto is_control = [](char letter) { return letter >= 0 && letter <= ' '; };
         if (std::ranges::any_of(text_, is_control))
@@ -122,10 +92,11 @@ class Parser {
             return problem(
                 "a user has no ':', '/' or '?'; keep the secret in a file (chap_secret_file)");
         }
-        if (uri_.user.size() > user_bytes_max) return problem("the user is longer than 255 bytes");
+        if (uri_.user.size() > limits::chap_bytes_max)
+            return problem("the user is longer than 255 bytes");
         if (percent == std::string_view::npos) return;
         uri_.secret = written.substr(percent + 1);
-        if (uri_.secret.empty() || uri_.secret.size() > user_bytes_max)
+        if (uri_.secret.empty() || uri_.secret.size() > limits::chap_bytes_max)
             problem("the secret behind '%' is empty or too long");
     }
 
@@ -152,7 +123,8 @@ class Parser {
                 return is_letter_or_digit(letter) || is_one_of(letter, "-._");
             });
             if (uri_.host.empty()) return problem("no host is named; " + names());
-            if (!named) return problem(fmt::format("'{}' is no host name", printable(uri_.host)));
+            if (!named)
+                return problem(fmt::format("'{}' is no host name", printable_uri(uri_.host)));
             if (colon != std::string_view::npos) port = written.substr(colon);
         }
         if (uri_.host.size() > 200) problem("the host name is too long");
@@ -166,10 +138,10 @@ class Parser {
         };
         if (!is_kind("iqn.") && !is_kind("eui.") && !is_kind("naa."))
             return problem(fmt::format("the target '{}' does not begin with iqn., eui. or naa.",
-                                       printable(uri_.target)));
-        if (uri_.target.size() > name_bytes_max)
+                                       printable_uri(uri_.target)));
+        if (uri_.target.size() > limits::iscsi_name_bytes_max)
             return problem(fmt::format("the target's name has {} bytes, at most {} are allowed",
-                                       uri_.target.size(), name_bytes_max));
+                                       uri_.target.size(), limits::iscsi_name_bytes_max));
         if (!std::ranges::all_of(uri_.target, is_name_letter))
             problem("a target's name consists of letters, digits, '-', '.' and ':'");
     }
@@ -183,8 +155,8 @@ class Parser {
         const char* end = digits.data() + digits.size();
         const auto read = std::from_chars(digits.data(), end, value);
         if (read.ec != std::errc{} || read.ptr != end || value < least || value > most)
-            problem(fmt::format("'{}' is not {}; expected {} to {}", printable(digits), what, least,
-                                most));
+            problem(fmt::format("'{}' is not {}; expected {} to {}", printable_uri(digits), what,
+                                least, most));
         return value;
     }
 
@@ -203,7 +175,7 @@ class Parser {
                 uri_.header_digest = value == "crc32c";
             } else if (key == "target_user") {
                 uri_.target_user = value;
-                if (value.empty() || value.size() > user_bytes_max)
+                if (value.empty() || value.size() > limits::chap_bytes_max)
                     problem("target_user is empty or too long");
             } else if (key == "target_password") {
                 problem(
@@ -211,33 +183,16 @@ class Parser {
             } else if (!parameter.empty()) {
                 problem(fmt::format(
                     "the parameter '{}' is unknown; known are header_digest, target_user",
-                    printable(key)));
+                    printable_uri(key)));
             }
         }
     }
 
-    /// Undoes percent encoding. NUL is refused.
     std::string decoded(std::string_view written, std::string_view what) {
-        std::string to;
-        for (size_t at = 0; at < written.size(); ++at) {
-            char letter = written[at];
-            if (letter == '%') {
-                const int high = at + 2 < written.size() ? hex_digit(written[at + 1]) : -1;
-                const int low = high >= 0 ? hex_digit(written[at + 2]) : -1;
-                if (low < 0) {
-                    problem(fmt::format("{} holds a '%' without two hexadecimal digits", what));
-                    return {};
-                }
-                letter = static_cast<char>(high * 16 + low);
-                at += 2;
-            }
-            if (letter == '\0') {
-                problem(fmt::format("{} holds a NUL (%00)", what));
-                return {};
-            }
-            to += letter;
-        }
-        return to;
+        auto text = uri_decoded(written);
+        if (text) return std::move(*text);
+        problem(fmt::format("{} {}", what, text.error().message));
+        return {};
     }
 
     std::string_view text_;
@@ -255,16 +210,16 @@ std::string IscsiUri::text() const {
     std::string to(scheme);
     if (!user.empty()) to += user + "@";
     const bool numeric = host.find(':') != std::string::npos;
-    to += numeric ? "[" + encoded(host, ":") + "]" : host;
+    to += numeric ? "[" + uri_encoded(host, ":") + "]" : host;
     if (port != port_default) to += fmt::format(":{}", port);
-    to += fmt::format("/{}/{}", encoded(target, ":"), lun);
+    to += fmt::format("/{}/{}", uri_encoded(target, ":"), lun);
     char next = '?';
     const auto add = [&](std::string_view key, std::string_view value) {
         to += fmt::format("{}{}={}", next, key, value);
         next = '&';
     };
     if (header_digest) add("header_digest", *header_digest ? "crc32c" : "none");
-    if (!target_user.empty()) add("target_user", encoded(target_user, ":"));
+    if (!target_user.empty()) add("target_user", uri_encoded(target_user, ":"));
     return to;
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/limits.h"
 #include "wire/scsi_block_commands.h"
 
 namespace braidway::path {
@@ -37,8 +38,8 @@ block::Geometry ScsiDisk::geometry() const {
     geometry.block_bytes = limits.block_bytes;
     const uint64_t told = uint64_t{limits.preferred_blocks} * limits.block_bytes;
     const uint64_t physical = std::max(limits.physical_block_bytes, 4096u);
-    geometry.preferred_bytes =
-        static_cast<uint32_t>(std::clamp<uint64_t>(told, physical, scsi_transfer_bytes_max));
+    geometry.preferred_bytes = static_cast<uint32_t>(
+        std::clamp<uint64_t>(told, physical, limits::scsi_transfer_bytes_max));
     geometry.read_only = read_only;
     geometry.rotational = limits.rotational;
     geometry.can_discard = !read_only && scsi_piece_bytes_max(*this, IoOp::discard) > 0;
@@ -54,19 +55,19 @@ uint64_t scsi_piece_bytes_max(const ScsiDisk& disk, IoOp op) {
     switch (op) {
         case IoOp::read:
         case IoOp::write:
-            return bytes(limits.transfer_blocks_max, scsi_transfer_bytes_max);
+            return bytes(limits.transfer_blocks_max, limits::scsi_transfer_bytes_max);
         case IoOp::discard:
             if (limits.discard == wire::ScsiDiscard::unmap)
-                return bytes(limits.unmap_blocks_max, scsi_range_bytes_max);
+                return bytes(limits.unmap_blocks_max, limits::scsi_range_bytes_max);
             if (limits.discard == wire::ScsiDiscard::write_same_16)
                 return bytes(std::min<uint64_t>(limits.write_same_blocks_max, UINT32_MAX),
-                             scsi_range_bytes_max);
+                             limits::scsi_range_bytes_max);
             return 0;
         case IoOp::write_zeroes:
             if (disk.write_same && limits.write_same_blocks_max > 0)
                 return bytes(std::min<uint64_t>(limits.write_same_blocks_max, UINT32_MAX),
-                             scsi_range_bytes_max);
-            return bytes(limits.transfer_blocks_max, scsi_zeroes_bytes_max);
+                             limits::scsi_range_bytes_max);
+            return bytes(limits.transfer_blocks_max, limits::scsi_zeroes_bytes_max);
         case IoOp::flush:
         case IoOp::block_status:
         case IoOp::cache:

@@ -40,13 +40,6 @@ struct ScsiPiece {
     uint64_t length_bytes = 0;  ///< How much of the request it does; 0 for a flush.
 };
 
-/// A read or write is cut into commands of at most this, so that several are under way.
-inline constexpr uint64_t scsi_transfer_bytes_max = 1u << 20;
-/// Freeing and zeroing go on inside the disk, which must answer within the I/O's time.
-inline constexpr uint64_t scsi_range_bytes_max = 256u << 20;
-/// Zeroes that are written as data.
-inline constexpr uint64_t scsi_zeroes_bytes_max = 256u << 10;
-
 /// The most that one command does of `op`; 0 = nothing of it is possible. A multiple of blocks.
 uint64_t scsi_piece_bytes_max(const ScsiDisk& disk, IoOp op);
 

@@ -16,7 +16,7 @@ using namespace wire::scsi;
 
 constexpr uint16_t page_room = inquiry_bytes_max;
 /// Of page 0x83; each port and target adds some designators.
-constexpr size_t page_room_max = 16384;
+constexpr size_t page_room_max = limits::scsi_names_page_bytes_max;
 
 constexpr uint8_t type_disk = 0x00;
 constexpr uint8_t type_simple_disk = 0x0e;

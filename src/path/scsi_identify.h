@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/limits.h"
 #include "path/scsi_channel.h"
 #include "wire/scsi_identity.h"
 
@@ -30,8 +31,8 @@ struct ScsiSelfPortrait {
 class ScsiIdentify {
   public:
     using Done = std::function<void(Result<ScsiSelfPortrait>)>;
-    static constexpr unsigned tries_max = 5;
-    static constexpr Duration timeout_default = std::chrono::seconds(10);
+    static constexpr unsigned tries_max = limits::scsi_identify_tries_max;
+    static constexpr Duration timeout_default = limits::scsi_identify_timeout;
 
     ScsiIdentify() = default;
     ~ScsiIdentify();

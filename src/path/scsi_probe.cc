@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/limits.h"
 #include "wire/scsi_block_commands.h"
 #include "wire/scsi_inquiry.h"
 
@@ -16,8 +17,8 @@ namespace {
 using namespace wire::scsi;
 
 /// A device reports one event after the other; more than this is a fault.
-constexpr unsigned attentions_max = 16;
-constexpr uint16_t page_bytes_max = 4096;
+constexpr unsigned attentions_max = limits::scsi_attentions_max;
+constexpr uint16_t page_bytes_max = limits::scsi_page_bytes_max;
 constexpr uint32_t luns_bytes = 8 + 8 * 256;
 constexpr uint8_t mode_page_caching = 0x08;
 constexpr uint8_t mode_write_protect = 0x80;

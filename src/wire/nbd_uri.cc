@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "base/limits.h"
+#include "wire/uri.h"
 
 namespace braidway::wire {
 namespace {
@@ -15,48 +16,8 @@ constexpr size_t uri_bytes_max = 16384;
 constexpr size_t socket_bytes_max = 107;  ///< Of sockaddr_un, less the NUL behind it.
 constexpr std::string_view separator = "://";
 
-bool is_letter_or_digit(char letter) {
-    return (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') ||
-           (letter >= '0' && letter <= '9');
-}
-
-bool is_one_of(char letter, std::string_view letters) {
-    return letters.find(letter) != std::string_view::npos;
-}
-
-/// RFC 3986: unreserved.
-bool is_unreserved(char letter) {
-    return is_letter_or_digit(letter) || is_one_of(letter, "-._~");
-}
-
 bool may_stand_in_uri(char letter) {
     return is_unreserved(letter) || is_one_of(letter, "%!$&'()*+,;=:@/?[]");
-}
-
-int hex_digit(char letter) {
-    if (letter >= '0' && letter <= '9') return letter - '0';
-    if (letter >= 'a' && letter <= 'f') return letter - 'a' + 10;
-    if (letter >= 'A' && letter <= 'F') return letter - 'A' + 10;
-    return -1;
-}
-
-/// What cannot be printed is shown as '?': the text goes into a message of one line.
-std::string printable(std::string_view text) {
-    std::string shown(text.substr(0, 200));
-    for (char& letter : shown)
-        if (letter < 0x20 || letter >= 0x7f) letter = '?';
-    return shown;
-}
-
-std::string encoded(std::string_view text, std::string_view also_plain = "") {
-    std::string to;
-    for (const char letter : text) {
-        if (is_unreserved(letter) || is_one_of(letter, also_plain))
-            to += letter;
-        else
-            to += fmt::format("%{:02X}", static_cast<unsigned char>(letter));
-    }
-    return to;
 }
 
 /// Reads one URI; after the first problem `problem` says what it is and nothing else counts.
@@ -68,7 +29,7 @@ class Parser {
         read();
         if (problem_.empty()) check();
         if (problem_.empty()) return std::move(uri_);
-        return fail(fmt::format("'{}': {}", printable(text_), problem_), EINVAL);
+        return fail(fmt::format("'{}': {}", printable_uri(text_), problem_), EINVAL);
     }
 
   private:
@@ -85,7 +46,8 @@ class Parser {
             return problem("expected nbd://HOST[:PORT]/EXPORT or nbd+unix:///EXPORT?socket=PATH");
         if (bad != text_.end())
             return problem(fmt::format("'{}' cannot stand in a URI as it is; write it as %{:02X}",
-                                       printable({&*bad, 1}), static_cast<unsigned char>(*bad)));
+                                       printable_uri({&*bad, 1}),
+                                       static_cast<unsigned char>(*bad)));
         read_scheme(text_.substr(0, colon));
         std::string_view rest = text_.substr(colon + separator.size());
         const size_t query = rest.find('?');
@@ -105,8 +67,9 @@ class Parser {
         for (char& letter : scheme)
             if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter + ('a' - 'A'));
         if (scheme != "nbd" && scheme != "nbds" && scheme != "nbd+unix" && scheme != "nbds+unix")
-            return problem(fmt::format(
-                "the scheme '{}' is not one of nbd, nbds, nbd+unix, nbds+unix", printable(scheme)));
+            return problem(
+                fmt::format("the scheme '{}' is not one of nbd, nbds, nbd+unix, nbds+unix",
+                            printable_uri(scheme)));
         uri_.tls = scheme.starts_with("nbds");
         if (scheme.ends_with("+unix")) uri_.kind = NbdUri::Kind::unix_socket;
     }
@@ -160,7 +123,7 @@ class Parser {
                 std::ranges::count(zone, '%') > 1)
                 problem("what is in brackets is no IPv6 address");
         } else if (!std::ranges::all_of(checked, is_unreserved)) {
-            problem(fmt::format("'{}' is no host name", printable(checked)));
+            problem(fmt::format("'{}' is no host name", printable_uri(checked)));
         }
     }
 
@@ -170,7 +133,7 @@ class Parser {
         const char* end = digits.data() + digits.size();
         const auto read = std::from_chars(digits.data(), end, uri_.port);
         if (read.ec != std::errc{} || read.ptr != end || uri_.port == 0)
-            problem(fmt::format("'{}' is not a port; expected 1 to 65535", printable(digits)));
+            problem(fmt::format("'{}' is not a port; expected 1 to 65535", printable_uri(digits)));
     }
 
     void read_query(std::string_view query) {
@@ -184,12 +147,13 @@ class Parser {
             const std::string_view written =
                 equals == std::string_view::npos ? "" : parameter.substr(equals + 1);
             const bool is_socket = key == "socket";
-            read_parameter(key, decoded(written, fmt::format("'{}'", printable(key)), is_socket));
+            read_parameter(key,
+                           decoded(written, fmt::format("'{}'", printable_uri(key)), is_socket));
         }
     }
 
     void read_parameter(std::string_view key, std::string value) {
-        if (value.empty()) return problem(fmt::format("'{}=' has no value", printable(key)));
+        if (value.empty()) return problem(fmt::format("'{}=' has no value", printable_uri(key)));
         if (key == "tls-verify-peer") {
             const bool yes = value == "1" || value == "true";
             if (!yes && value != "0" && value != "false")
@@ -209,7 +173,7 @@ class Parser {
                 fmt::format("the parameter '{}' is unknown; known are socket, tls-type, "
                             "tls-certificates, tls-psk-file, tls-hostname, "
                             "tls-verify-peer",
-                            printable(key)));
+                            printable_uri(key)));
         if (!to->empty()) return problem(fmt::format("{} is given twice", key));
         *to = std::move(value);
     }
@@ -237,7 +201,8 @@ class Parser {
                                        is_unix ? "nbds+unix" : "nbds"));
         const std::string& type = uri_.tls_type;
         if (!type.empty() && type != "x509" && type != "psk" && type != "anon")
-            return problem(fmt::format("tls-type is x509, psk or anon, not '{}'", printable(type)));
+            return problem(
+                fmt::format("tls-type is x509, psk or anon, not '{}'", printable_uri(type)));
         if (!uri_.tls_psk_file.empty() && !uri_.tls_certificates.empty())
             return problem("tls-psk-file and tls-certificates exclude each other");
         if (!uri_.tls_psk_file.empty() && !type.empty() && type != "psk")
@@ -246,31 +211,13 @@ class Parser {
             return problem("tls-certificates does not go with tls-type=psk");
     }
 
-    /// Undoes percent encoding. NUL is refused, but for the first letter of an abstract socket.
+    /// NUL is refused, but for the first letter of an abstract socket.
     std::string decoded(std::string_view written, std::string_view what,
                         bool may_begin_nul = false) {
-        std::string to;
-        to.reserve(written.size());
-        for (size_t at = 0; at < written.size(); ++at) {
-            if (written[at] != '%') {
-                to += written[at];
-                continue;
-            }
-            const int high = at + 2 < written.size() ? hex_digit(written[at + 1]) : -1;
-            const int low = high >= 0 ? hex_digit(written[at + 2]) : -1;
-            if (low < 0) {
-                problem(fmt::format("{} holds a '%' without two hexadecimal digits", what));
-                return {};
-            }
-            const char letter = static_cast<char>(high * 16 + low);
-            if (letter == '\0' && !(may_begin_nul && to.empty())) {
-                problem(fmt::format("{} holds a NUL (%00)", what));
-                return {};
-            }
-            to += letter;
-            at += 2;
-        }
-        return to;
+        auto text = uri_decoded(written, may_begin_nul);
+        if (text) return std::move(*text);
+        problem(fmt::format("{} {}", what, text.error().message));
+        return {};
     }
 
     std::string_view text_;
@@ -287,17 +234,17 @@ Result<NbdUri> NbdUri::parse(std::string_view text) {
 std::string NbdUri::text() const {
     const bool is_unix = kind == Kind::unix_socket;
     std::string to = fmt::format("{}{}://", tls ? "nbds" : "nbd", is_unix ? "+unix" : "");
-    if (!user.empty()) to += encoded(user) + "@";
+    if (!user.empty()) to += uri_encoded(user) + "@";
     if (!is_unix) {
         const bool numeric = host.find(':') != std::string::npos;
-        to += numeric ? "[" + encoded(host, ":") + "]" : encoded(host);
+        to += numeric ? "[" + uri_encoded(host, ":") + "]" : uri_encoded(host);
         if (port != port_default) to += fmt::format(":{}", port);
     }
-    to += "/" + encoded(export_name, "/:@");
+    to += "/" + uri_encoded(export_name, "/:@");
     char next = '?';
     const auto add = [&](std::string_view key, std::string_view value) {
         if (value.empty()) return;
-        to += fmt::format("{}{}={}", next, key, encoded(value, "/:@"));
+        to += fmt::format("{}{}={}", next, key, uri_encoded(value, "/:@"));
         next = '&';
     };
     add("socket", socket);
@@ -311,8 +258,8 @@ std::string NbdUri::text() const {
 
 std::string NbdUri::server() const {
     if (kind == Kind::unix_socket) {
-        if (socket.starts_with('\0')) return "@" + printable(socket.substr(1));
-        return printable(socket);
+        if (socket.starts_with('\0')) return "@" + printable_uri(socket.substr(1));
+        return printable_uri(socket);
     }
     if (host.find(':') != std::string::npos) return fmt::format("[{}]:{}", host, port);
     return fmt::format("{}:{}", host, port);

@@ -57,7 +57,7 @@ TEST_F(FabricNurseryTest, MakesADeviceOfEachKind) {
     OpenedPath opened = nursery_.take("c");
     ASSERT_NE(opened.fabric, nullptr);
     EXPECT_NE(opened.fabric->scsi(), nullptr);
-    EXPECT_THAT(opened.problem, HasSubstr("/nonexistent/secret: cannot be read"));
+    EXPECT_THAT(opened.problem, HasSubstr("cannot read /nonexistent/secret"));
     graveyard_.bury(std::move(opened.fabric));
 }
 

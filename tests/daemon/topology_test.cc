@@ -49,6 +49,18 @@ TEST(Topology, PathsSayWhoFailedThemWhenAndWhy) {
     EXPECT_NE(text.find("transport=2"), std::string::npos);
 }
 
+TEST(Topology, PathsOverANetworkSayWhereTheyLeadTo) {
+    Snapshot snapshot = sample_snapshot();
+    PathSnapshot& path = snapshot.paths[0];
+    path.fabric = true;
+    path.identity = "3600";
+    path.connection = "iscsi host LUN 1";
+    EXPECT_NE(paths_text(snapshot).find("\n    leads to 3600, iscsi host LUN 1\n"),
+              std::string::npos);
+    path.io_mode = "closed";
+    EXPECT_EQ(paths_text(snapshot).find("leads to"), std::string::npos) << "not any more";
+}
+
 TEST(Topology, MapsExportsAndStatusShowTheirFigures) {
     const Snapshot snapshot = sample_snapshot();
     EXPECT_EQ(

@@ -190,6 +190,10 @@ TEST_F(VolumeFabricTest, ALostPathComesBackByItself) {
     EXPECT_EQ(valid_paths(), 2u);
     EXPECT_TRUE(devices_["a"]->admitted);
     EXPECT_THAT(told_, Contains("path-connected a"));
+    std::vector<PathSnapshot> paths;
+    volume_->path_snapshots(loop_->now(), paths);
+    EXPECT_EQ(paths[0].connects, 2u);
+    EXPECT_EQ(paths[1].connects, 1u);
 }
 
 TEST_F(VolumeFabricTest, APathThatComesBackAsAnotherVolumeIsNeverUsedAgain) {

@@ -40,8 +40,8 @@ TEST_F(ChapSecretTest, IsTheOneLineOfTheFile) {
 
 TEST_F(ChapSecretTest, IsRefusedWhenOthersCanReadIt) {
     EXPECT_EQ(read("secret", 0640).value(), "secret");
-    EXPECT_THAT(problem("secret", 0644), HasSubstr("chmod 600"));
-    EXPECT_THAT(problem("secret", 0602), HasSubstr("chmod 600"));
+    EXPECT_THAT(problem("secret", 0644), HasSubstr("run: chmod o= " + file_));
+    EXPECT_THAT(problem("secret", 0602), HasSubstr("run: chmod o= " + file_));
 }
 
 TEST_F(ChapSecretTest, RefusesWhatIsNoSecretAndNeverShowsIt) {
@@ -57,8 +57,7 @@ TEST_F(ChapSecretTest, NamesTheFileThatIsMissing) {
     const auto secret = read_chap_secret("/nowhere/secret");
     ASSERT_FALSE(secret);
     EXPECT_EQ(secret.error().message,
-              "/nowhere/secret: cannot be read: No such file or directory; it must hold the CHAP "
-              "secret");
+              "the CHAP secret: cannot read /nowhere/secret: No such file or directory");
 }
 
 }  // namespace

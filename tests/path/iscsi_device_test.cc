@@ -183,7 +183,7 @@ TEST_F(IscsiDeviceTest, ReadsItsSecretAnewEachTimeItConnects) {
     ASSERT_EQ(chmod(with_file.secret_file.c_str(), 0644), 0);
     const auto open = connect(device);
     ASSERT_FALSE(open);
-    EXPECT_THAT(open.error().message, HasSubstr("other users may read or write this secret"));
+    EXPECT_THAT(open.error().message, HasSubstr("is open to every user"));
 }
 
 TEST_F(IscsiDeviceTest, OffersTheBlocksThatItIsTold) {

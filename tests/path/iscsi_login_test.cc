@@ -28,5 +28,14 @@ TEST(IscsiLogin, SaysWhatToDoAboutARefusal) {
                 HasSubstr("did not prove itself"));
 }
 
+TEST(IscsiLogin, SaysWhatToLookAtWhereNobodyAnswers) {
+    EXPECT_EQ(iscsi_connect_problem("h:1", "iscsi_service: socket error Connection refused(111)."),
+              "cannot connect to h:1: Connection refused; does the target run, and listen on this "
+              "port?");
+    EXPECT_THAT(iscsi_connect_problem("h:1", "Connect failed with errno : No route to host(113)"),
+                HasSubstr("is the network up?"));
+    EXPECT_EQ(iscsi_connect_problem("h:1", "odd"), "cannot connect to h:1: odd");
+}
+
 }  // namespace
 }  // namespace braidway::path

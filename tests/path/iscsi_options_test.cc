@@ -76,7 +76,7 @@ TEST(IscsiOptions, SecretsComeFromFiles) {
     ASSERT_EQ(chmod(file.c_str(), 0644), 0);
     const auto open = read_iscsi_secrets(options);
     ASSERT_FALSE(open);
-    EXPECT_THAT(open.error().message, HasSubstr("chmod 600"));
+    EXPECT_THAT(open.error().message, HasSubstr("run: chmod o= "));
     unlink(file.c_str());
     unlink((file + "2").c_str());
 }

@@ -46,7 +46,8 @@ TEST(ScsiDisk, AsksForFuaOnlyWhereItIsObeyed) {
 
 TEST(ScsiDisk, CutsAtTheLimitsOfDiskAndHouse) {
     ScsiDisk disk = disk_of();
-    EXPECT_EQ(piece_of(disk, IoOp::read, 0, 32u << 20).length_bytes, scsi_transfer_bytes_max);
+    EXPECT_EQ(piece_of(disk, IoOp::read, 0, 32u << 20).length_bytes,
+              limits::scsi_transfer_bytes_max);
     disk.limits.transfer_blocks_max = 100;
     EXPECT_EQ(piece_of(disk, IoOp::read, 0, 32u << 20).cdb, wire::read_10_cdb(0, 100));
     EXPECT_EQ(piece_of(disk, IoOp::write, 0, 32u << 20).length_bytes, 51200u);
@@ -97,7 +98,7 @@ TEST(ScsiDisk, ZeroesAreDataWhereWriteSameIsRefused) {
     disk.write_same = false;
     const ScsiPiece piece = piece_of(disk, IoOp::write_zeroes, 0, 8u << 20);
     EXPECT_EQ(piece.payload, ScsiPayload::zeroes);
-    EXPECT_EQ(piece.length_bytes, scsi_zeroes_bytes_max);
+    EXPECT_EQ(piece.length_bytes, limits::scsi_zeroes_bytes_max);
     EXPECT_EQ(piece.cdb.opcode(), wire::scsi::op_write_10);
     EXPECT_TRUE(disk.geometry().can_write_zeroes);
 }
