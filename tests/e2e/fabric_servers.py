@@ -10,6 +10,16 @@ import threading
 
 from braidway import wait_until
 
+
+def process_state(pid):
+    """As ps(1) has it: "T" is stopped."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return "gone"
+
+
 # What can be done to a server while there is load: how it begins, and how it ends.
 FAULTS = {
     "killed": ("kill", "start"),
@@ -69,6 +79,9 @@ class Nbdkit:
 
     def go_on(self):
         self.process.send_signal(signal.SIGCONT)
+
+    def state(self):
+        return process_state(self.process.pid)
 
     def tell(self, word):
         """Says a word to the pause filter and waits for the answer."""

@@ -260,7 +260,10 @@ def stalls(stage, daemon, server, write, rounds, hurt, mend):
             time.sleep(0.1)
             moment = time.monotonic()
             getattr(server, hurt)()
-            wait_until(lambda: daemon.paths()["a"]["state"] == "down", "path a is down")
+            try:
+                wait_until(lambda: daemon.paths()["a"]["state"] == "down", "path a is down")
+            except Failed as problem:
+                raise Failed(f"{problem}; its server is {server.state()}") from None
             count = len(watch.waits)
             wait_until(lambda: len(watch.waits) > count + 5, "the client goes on", seconds=5)
             found.append(watch.longest_since(moment))
