@@ -9,7 +9,8 @@ import time
 
 from braidway import (MIB, ROOT, Skip, expect, expect_equal, main, need_libnbd, need_tools, uri,
                       wait_until)
-from fabric_support import (KILLED_STALL, SIZE, Cutter, check_killed, digest, event_lines,
+from fabric_servers import Cutter, process_state
+from fabric_support import (KILLED_STALL, SIZE, check_killed, digest, event_lines,
                             fresh_write_stalls, shown, stalls, start, verify_under_trouble, volume)
 
 sys.path.insert(0, os.path.join(ROOT, "tests", "fabric"))
@@ -69,6 +70,9 @@ class Target:
 
     def died(self):
         return self.tgtd.process is None or self.tgtd.process.poll() is not None
+
+    def state(self):
+        return process_state(self.tgtd.process.pid) if self.tgtd.process else "gone"
 
     def uri(self, portal=0):
         return self.tgtd.uri(NAME, 1, portal)

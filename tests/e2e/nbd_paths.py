@@ -8,9 +8,10 @@ import time
 
 from braidway import (MIB, expect, expect_equal, free_port, main, need_libnbd, need_tools, uri,
                       wait_until)
-from fabric_support import (CHECKS, KILLED_STALL, PATH_KEYS, SIZE, Cutter, Nbdkit, check_fio,
-                            check_killed, digest, event_lines, fio_verify, fresh_write_stalls,
-                            same_as_image, shown, stalls, start, verify_under_trouble, volume)
+from fabric_servers import Cutter, Nbdkit
+from fabric_support import (CHECKS, KILLED_STALL, PATH_KEYS, SIZE, check_fio, check_killed, digest,
+                            event_lines, fio_verify, fresh_write_stalls, same_as_image, shown,
+                            stalls, start, verify_under_trouble, volume)
 
 
 def story_three_servers_come_and_go_under_load(stage):
