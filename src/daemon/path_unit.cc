@@ -87,6 +87,11 @@ Result<std::unique_ptr<PathUnit>> PathUnit::create(loop::Loop& loop, memory::Buf
             auto file = std::make_unique<path::FileDevice>(loop);
             unit->file_ = file.get();
             unit->problem_ = opened.problem;
+            if (opened.file) {
+                const bool has_identity = opened.scsi_disk;
+                unit->offer(std::move(opened));
+                if (!has_identity) unit->admit();
+            }
             devices = std::move(file);
             break;
         }
@@ -111,11 +116,6 @@ Result<std::unique_ptr<PathUnit>> PathUnit::create(loop::Loop& loop, memory::Buf
             return fail(fmt::format("path {}: {}", config.name, with_layer.error().message),
                         EINVAL);
         devices = std::move(*with_layer);
-    }
-    if (opened.file) {
-        const bool has_identity = opened.scsi_disk;
-        unit->offer(std::move(opened));
-        if (!has_identity) unit->admit();
     }
     const bool fabric = config.device.is_fabric();
     // A device of a network has the deadline itself: two would add up.

@@ -66,7 +66,7 @@ class FabricDevice : public block::BlockDevice {
     /// For SCSI commands beside the data; null where the device is no SCSI device.
     virtual ScsiChannel* scsi() { return nullptr; }
     /// Who reads the sense data of its I/O first; empty = nobody.
-    virtual void set_sense_reader(SenseReader) {}
+    virtual void set_sense_reader(const SenseReader& /*reader*/) {}
     void set_listener(FabricListener* listener) { listener_ = listener; }
 
   protected:

@@ -49,7 +49,7 @@ class IscsiDevice final : public FabricDevice, private IscsiSessionOwner, privat
     const block::Geometry& geometry() const override { return geometry_; }
     /// Of the last connect(): names and raw pages, for hardware handlers.
     const ScsiFinding& finding() const { return finding_; }
-    void set_sense_reader(SenseReader reader) override { io_.set_sense_reader(std::move(reader)); }
+    void set_sense_reader(const SenseReader& reader) override { io_.set_sense_reader(reader); }
     IscsiCounters counters() const;
 
   private:

@@ -49,7 +49,7 @@ class ArrayDevice final : public path::FabricDevice {
     bool quiet() const override { return !connected_ && channel_.under_way() == 0; }
     bool connected() const override { return connected_; }
     path::ScsiChannel* scsi() override { return &channel_; }
-    void set_sense_reader(path::SenseReader reader) override {
+    void set_sense_reader(const path::SenseReader& reader) override {
         reads_sense = static_cast<bool>(reader);
         if (!reader) return disk_.set_sense_reader({});
         disk_.set_sense_reader([reader](const wire::ScsiSense& sense) -> multipath::SenseVerdict {

@@ -129,6 +129,14 @@ TEST(ConfigDiff, PolicyAndLimitsOfAMapChangeInPlace) {
     EXPECT_FALSE(found.maps_changed[0].groups);
 }
 
+TEST(ConfigDiff, AnotherHardwareHandlerChangesAMapInPlace) {
+    const ConfigDiff found =
+        diff(base, replaced(base, "[map.db]", "[map.db]\nhardware_handler = \"alua\""));
+    ASSERT_EQ(found.maps_changed.size(), 1u);
+    EXPECT_TRUE(found.maps_changed[0].handler);
+    EXPECT_FALSE(found.maps_changed[0].groups);
+}
+
 TEST(ConfigDiff, ExportsDistinguishAddressesFromOptions) {
     const ConfigDiff moved = diff(base, replaced(base, "/run/db.sock", "/run/x.sock"));
     ASSERT_EQ(moved.exports_changed.size(), 1u);

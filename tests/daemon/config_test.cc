@@ -2,6 +2,7 @@
 // Long because: it holds one table of everything that can be wrong with a configuration.
 #include "daemon/config.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -265,6 +266,52 @@ checker = "none"
     EXPECT_EQ(config.paths[1].io_timeout, 9s);
     EXPECT_EQ(config.maps[0].groups[0].selector, "round-robin");
     EXPECT_EQ(config.maps[0].no_path, (NoPathConfig{false, std::nullopt}));
+}
+
+TEST(Config, HardwareHandlersAreWrittenAsInATableLine) {
+    const auto handler_of = [](const std::string& line) {
+        return good("[path.a1]\ndevice = \"zero:1G\"\nchecker = \"tur\"\n[map.db]\n" + line +
+                    "\ngroups = [{ paths = [\"a1\"] }]\n")
+            .maps[0]
+            .handler;
+    };
+    EXPECT_EQ(handler_of(""), HandlerConfig{});
+    EXPECT_EQ(handler_of("hardware_handler = \"auto\""), HandlerConfig{});
+    for (const char* none : {"off", "0"}) {
+        const HandlerConfig off = handler_of(fmt::format("hardware_handler = \"{}\"", none));
+        EXPECT_FALSE(off.automatic);
+        EXPECT_EQ(off.name, "");
+    }
+    for (const char* words : {"emc 0 1", "3 emc 0 1", " emc  0 1"}) {
+        const HandlerConfig emc = handler_of(fmt::format("hardware_handler = \"{}\"", words));
+        EXPECT_EQ(emc.name, "emc") << words;
+        EXPECT_EQ(emc.words, (std::vector<std::string>{"0", "1"})) << words;
+    }
+    const HandlerConfig tuned =
+        handler_of("hardware_handler = \"1 alua\"\npg_init_retries = 50\npg_init_delay = \"5 s\"");
+    EXPECT_EQ(tuned.retries, 50u);
+    EXPECT_EQ(tuned.delay, 5s);
+}
+
+TEST(Config, WrongHardwareHandlersAreFoundWhenTheFileIsRead) {
+    struct Row {
+        const char* words;
+        const char* problem;
+    };
+    const Row rows[] = {
+        {"alau", "unknown hardware handler 'alau'; there are alua, emc, rdac and hp_sw"},
+        {"2 alua", "the number at its beginning counts the words behind it, and there are 1"},
+        {"alua 7", "optimize_stpg (0 or 1)"},
+        {"", "expected \"auto\", \"off\" or a handler"},
+        {"1", "the number at its beginning counts"}};
+    for (const Row& row : rows) {
+        const auto problems = problems_of(
+            "[path.a1]\ndevice = \"zero:1G\"\n[map.db]\ngroups = [{ paths = [\"a1\"] }]\n" +
+            fmt::format("hardware_handler = \"{}\"\n", row.words));
+        ASSERT_EQ(problems.size(), 1u) << row.words;
+        EXPECT_THAT(problems[0], testing::StartsWith("/etc/b.toml:5: map.db.hardware_handler: "));
+        EXPECT_THAT(problems[0], testing::HasSubstr(row.problem));
+    }
 }
 
 TEST(Config, SectionsKeepTheOrderOfTheFile) {

@@ -49,6 +49,31 @@ TEST(Topology, PathsSayWhoFailedThemWhenAndWhy) {
     EXPECT_NE(text.find("transport=2"), std::string::npos);
 }
 
+TEST(Topology, HardwareHandlersStandWhereMultipathLlHasThem) {
+    Snapshot snapshot = sample_snapshot();
+    snapshot.maps[0].hardware_handler = "2 alua 1";
+    snapshot.maps[0].activating = true;
+    PathSnapshot& path = snapshot.paths[0];
+    path.check = "ghost";
+    path.handler_state = "group 2 standby";
+    path.vetoed = true;
+    snapshot.paths[1].handler_remark = "its device takes no SCSI commands";
+    const std::string topology = topology_text(snapshot);
+    EXPECT_NE(topology.find("hwhandler='2 alua 1' wp=rw"), std::string::npos) << topology;
+    EXPECT_NE(topology.find("a1  file:/srv/a1.img  active ghost  running"), std::string::npos)
+        << topology;
+    const std::string paths = paths_text(snapshot);
+    EXPECT_NE(paths.find("\n    hardware handler: group 2 standby; takes no I/O\n"),
+              std::string::npos)
+        << paths;
+    EXPECT_NE(paths.find("\n    used without the hardware handler: its device takes no SCSI"),
+              std::string::npos)
+        << paths;
+    EXPECT_NE(
+        maps_text(snapshot).find("    hardware handler 2 alua 1: I/O waits for an activation"),
+        std::string::npos);
+}
+
 TEST(Topology, PathsOverANetworkSayWhereTheyLeadTo) {
     Snapshot snapshot = sample_snapshot();
     PathSnapshot& path = snapshot.paths[0];

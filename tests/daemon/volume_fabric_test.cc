@@ -163,6 +163,21 @@ TEST_F(VolumeFabricTest, APathToAnotherVolumeIsFencedOffAtTheStart) {
     EXPECT_EQ(valid_paths(), 1u);
 }
 
+TEST_F(VolumeFabricTest, APathThatCannotTellWhatItLeadsToIsAskedAgain) {
+    ASSERT_TRUE(create_pair("nbd:x:1", "").has_value());
+    EXPECT_FALSE(devices_["b"]->admitted);
+    EXPECT_FALSE(volume_->find_path("b")->fenced_off());
+    EXPECT_THAT(volume_->find_path("b")->problem(), HasSubstr("tells no identity"));
+    EXPECT_THAT(told_, testing::Not(Contains("path-identity-changed b")));
+    turn_for(40ms);
+    EXPECT_GT(devices_["b"]->connects, 1);
+    EXPECT_EQ(devices_["b"]->reached, 0);
+    devices_["b"]->identity = "nbd:x:1";
+    turn_for(40ms);
+    EXPECT_TRUE(devices_["b"]->admitted);
+    EXPECT_EQ(valid_paths(), 2u);
+}
+
 TEST_F(VolumeFabricTest, TheConfigurationMaySayWhichVolumeItIs) {
     ASSERT_TRUE(create_pair("nbd:x:1", "nbd:x:2", "nbd:x:2").has_value());
     EXPECT_FALSE(devices_["a"]->admitted);

@@ -83,6 +83,50 @@ TEST_F(VolumeHandlerTest, SenseDataOfIoAreReadByTheHandlerFirst) {
     EXPECT_THAT(told_.events, Not(Contains("failed a")));
 }
 
+TEST_F(VolumeHandlerTest, APortThatWaitsIsAGhostAndCountsAsUp) {
+    make(ArrayKind::clariion);
+    loop_.pass(6s);
+    EXPECT_EQ(path_snapshot("a").check, "ready");
+    EXPECT_EQ(path_snapshot("b").check, "ghost") << path_snapshot("b").check_message;
+    EXPECT_EQ(path_snapshot("b").state, "up");
+    EXPECT_TRUE(path_snapshot("b").vetoed);
+}
+
+TEST_F(VolumeHandlerTest, ADirectioCheckFindsNoUseInAPortThatWaits) {
+    make_array({.kind = ArrayKind::clariion});
+    std::vector<WantedPath> paths;
+    paths.push_back(wanted(0));
+    paths.push_back(wanted(1));
+    paths[1].config.check.checker = CheckConfig::Checker::directio;
+    ASSERT_TRUE(create(std::move(paths)).has_value());
+    loop_.pass(6s);
+    EXPECT_EQ(path_snapshot("b").check, "faulty");
+    EXPECT_EQ(path_snapshot("b").state, "down");
+}
+
+TEST_F(VolumeHandlerTest, ALunThatAnotherHostMovedIsFoundByTheChecks) {
+    make(ArrayKind::clariion);
+    loop_.pass(6s);
+    array_->set_owner(0, 1);
+    loop_.pass(6s);
+    EXPECT_TRUE(path_snapshot("a").vetoed) << path_snapshot("a").handler_state;
+    EXPECT_FALSE(path_snapshot("b").vetoed) << path_snapshot("b").handler_state;
+}
+
+TEST_F(VolumeHandlerTest, WhatChangesIsAskedAgainSoonAndIsNoVerdict) {
+    make(ArrayKind::alua_implicit);
+    loop_.pass(6s);
+    array_->script(wire::scsi::op_test_unit_ready,
+                   sim::sense_reply(wire::scsi::key_not_ready, 0x04, 0x0a), 1, 0);
+    volume_->find_checker(*volume_->find_path("a"))->check_now();
+    loop_.pass(100ms);
+    EXPECT_EQ(path_snapshot("a").check, "ready");
+    EXPECT_THAT(path_snapshot("a").check_message, HasSubstr("its state is changing"));
+    loop_.pass(1s);
+    EXPECT_THAT(path_snapshot("a").check_message, Not(HasSubstr("its state is changing")));
+    EXPECT_THAT(told_.events, Not(Contains("failed a")));
+}
+
 TEST_F(VolumeHandlerTest, APathOfAnotherKindIsUsedWithoutTheHandler) {
     make_array({.kind = ArrayKind::plain});
     std::vector<WantedPath> paths;

@@ -106,6 +106,16 @@ class VolumeTest : public testing::Test {
     std::unique_ptr<Volume> volume_;
 };
 
+TEST_F(VolumeTest, ALinearLayerThatDoesNotFitItsFileIsRefused) {
+    PathConfig path = file_path("a", file("disk.img", 65536));
+    LayerConfig& layer = path.layers.emplace_back();
+    layer.kind = LayerKind::linear;
+    layer.linear = {.offset_bytes = 131072, .length_bytes = 4096};
+    const auto refused = create({path});
+    ASSERT_FALSE(refused.has_value());
+    EXPECT_THAT(refused.error().message, HasSubstr("do not fit in a device of 65536 bytes"));
+}
+
 TEST_F(VolumeTest, PathsOfDifferentSizesAreRefusedNamingBoth) {
     const auto created = create({zero_path("a", 1 << 20), zero_path("b", 2 << 20)});
     ASSERT_FALSE(created.has_value());

@@ -71,6 +71,20 @@ struct TestReviver final : Reviver {
     }
 };
 
+struct TestLooker final : Looker {
+    bool usable = true;
+    bool abandoned = false;
+    int asked = 0;
+    Done done;
+    bool able() const override { return usable; }
+    void look(Done then) override {
+        ++asked;
+        done = std::move(then);
+    }
+    void abandon() override { abandoned = true; }
+    void answer(CheckState state) { std::exchange(done, nullptr)({state, "as it looks"}); }
+};
+
 class CheckerTest : public LaneTest {
   protected:
     void make(CheckConfig config = {.polling_interval = interval,
@@ -193,6 +207,51 @@ TEST_F(CheckerTest, ACheckThatHangsDelaysNoOther) {
     hanging->hangs = false;
     hanging->answer(IoStatus::ok);
     first.reset();
+}
+
+TEST_F(CheckerTest, ALookerLooksInPlaceOfTheRead) {
+    make();
+    auto owned = std::make_unique<TestLooker>();
+    TestLooker& looker = *owned;
+    checker_->set_looker(std::move(owned));
+    checker_->check_now();
+    EXPECT_FALSE(checker_->quiet());
+    looker.answer(CheckState::ghost);
+    ASSERT_EQ(sink_.all.size(), 1u);
+    EXPECT_TRUE(sink_.all[0].good) << "it can be activated";
+    EXPECT_EQ(checker_->status().state, CheckState::ghost);
+    EXPECT_TRUE(device_->reads.empty());
+    checker_->check_now();
+    looker.answer(CheckState::faulty);
+    EXPECT_FALSE(sink_.all.back().good);
+    EXPECT_EQ(sink_.all.back().reason, "as it looks");
+    // One that cannot look leaves the path to the read.
+    looker.usable = false;
+    await_verdicts(3);
+    EXPECT_EQ(device_->reads.size(), 1u);
+    EXPECT_EQ(looker.asked, 2);
+}
+
+TEST_F(CheckerTest, ALookThatCannotSayAnythingChangesNothingAndIsSoonRepeated) {
+    make({.polling_interval = 1h, .max_polling_interval = 1h, .timeout = timeout});
+    auto owned = std::make_unique<TestLooker>();
+    TestLooker& looker = *owned;
+    checker_->set_looker(std::move(owned));
+    checker_->check_now();
+    looker.answer(CheckState::ready);
+    checker_->check_now();
+    looker.answer(CheckState::unchecked);
+    EXPECT_EQ(sink_.all.size(), 1u);
+    EXPECT_EQ(checker_->status().state, CheckState::ready);
+    EXPECT_LT(planned(), 2s) << "not in an hour";
+    // A look that is under way ends after its path has left.
+    checker_->check_now();
+    checker_->stop();
+    EXPECT_TRUE(looker.abandoned);
+    EXPECT_FALSE(checker_->quiet());
+    looker.answer(CheckState::ready);
+    EXPECT_TRUE(checker_->quiet());
+    EXPECT_EQ(sink_.all.size(), 1u);
 }
 
 TEST_F(CheckerTest, LooksAtOnceWhenAsked) {

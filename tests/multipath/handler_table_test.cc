@@ -68,6 +68,19 @@ TEST(HandlerTable, NamesAreComparedByTheirBeginning) {
     }
 }
 
+TEST(HandlerTable, EachHandlerHasItsOwnSenseOfAPortThatWaits) {
+    const wire::ScsiSense senses[] = {{.key = 2, .asc = 0x04, .ascq = 0x0b},
+                                      {.key = 2, .asc = 0x04, .ascq = 0x03},
+                                      {.key = 5, .asc = 0x94, .ascq = 0x01},
+                                      {.key = 2, .asc = 0x04, .ascq = 0x02}};
+    const std::string_view names[] = {"alua", "emc", "rdac", "hp_sw"};
+    for (size_t sense = 0; sense < std::size(senses); ++sense)
+        for (size_t name = 0; name < std::size(names); ++name)
+            EXPECT_EQ(waits_for_activation(names[name], senses[sense]), name == sense)
+                << names[name] << ' ' << sense;
+    EXPECT_FALSE(waits_for_activation("", senses[0])) << "without a handler nobody activates it";
+}
+
 TEST(HandlerTable, PortGroupsComeBeforeNames) {
     DeviceIdentity identity;
     identity.vendor = "DGC";
