@@ -26,7 +26,7 @@ CONFIG = """
 [defaults]
 polling_interval = "500 ms"
 max_polling_interval = "1 s"
-checker = "tur"
+{checker}
 [path.near]
 device = "{near}"
 {keys}
@@ -34,7 +34,7 @@ device = "{near}"
 device = "{far}"
 {keys}
 [map.db]
-hardware_handler = "1 alua"
+{handler}
 groups = [{{ paths = ["near"] }}, {{ paths = ["far"] }}]
 [export.db]
 map = "db"
@@ -140,10 +140,12 @@ class Client:
 class Scene:
     """A daemon with a map over both ports, and clients on it."""
 
-    def __init__(self, stage, lio):
+    def __init__(self, stage, lio, checker='checker = "tur"',
+                 handler='hardware_handler = "1 alua"'):
         self.lio = lio
-        self.daemon = stage.serve(CONFIG.format(near=lio.near.uri(), far=lio.far.uri(), keys=KEYS),
-                                  wait=False).wait_ready(stage.path("db.sock"), seconds=60)
+        config = CONFIG.format(near=lio.near.uri(), far=lio.far.uri(), keys=KEYS, checker=checker,
+                               handler=handler)
+        self.daemon = stage.serve(config, wait=False).wait_ready(stage.path("db.sock"), seconds=60)
         self.client = Client(stage)
 
     def __enter__(self):
@@ -228,6 +230,17 @@ def story_a_lost_portal_makes_the_host_ask_for_the_other_group(stage):
         expect("Explicit" in lio.near.changed_by(), "who changed near: " + lio.near.changed_by())
         lio.far.mend()
         scene.path_up("far")
+
+
+def story_nobody_has_configured_a_handler(stage):
+    """The target says that it has port groups: handler and checker are chosen by that."""
+    lio = Lio.reset()
+    with Scene(stage, lio, checker="", handler="") as scene:
+        expect_equal(scene.daemon.maps()["db"]["hardware_handler"], "1 alua", "handler")
+        time.sleep(2)  # Some checks, which must not take the path in standby for a bad one.
+        scene.path_up("far")
+        scene.after("the portal of near is gone", lio.near.cut, lio.far, writes_more=QUIESCE)
+        expect("Explicit" in lio.far.changed_by(), "who changed far: " + lio.far.changed_by())
 
 
 def story_an_operator_switches_groups(stage):
