@@ -60,18 +60,6 @@ std::vector<std::string> names_of(const std::vector<std::unique_ptr<Volume>>& vo
 
 }  // namespace
 
-/// The last flush of one map, with a request of its own.
-struct Running::Flush final : block::CompletionStage {
-    block::Request request;
-    std::string map;
-    bool done = false;
-
-    void completed(block::Request& ended) override {
-        ended.pop();
-        done = true;
-    }
-};
-
 Running::Running(loop::Loop& loop, memory::BufferPool& pool, path::FileStores& stores,
                  EventSink& events)
     : loop_(loop),
@@ -420,83 +408,6 @@ void Running::fill_snapshot(Snapshot& snapshot) {
     for (const ExportSnapshot& served : snapshot.exports)
         for (MapSnapshot& map : snapshot.maps)
             if (map.name == served.map) map.exports.push_back(served.name);
-}
-
-// --- shutdown ---------------------------------------------------------------------------------
-
-void Running::shut_down(Duration deadline, std::function<void(Result<void>)> done) {
-    CHECK(!shutting_down_, "a daemon shuts down once");
-    shutting_down_ = true;
-    drained_ = std::move(done);
-    drain_deadline_ = loop_.now() + deadline;
-    exports_.stop();
-    drain_step(loop_.now());
-}
-
-/// What waits in the map waits for a path or a resume, not for us: it is answered when the rest is
-/// done.
-bool Running::idle(const Volume& volume) const {
-    return volume.map().counters().in_flight == volume.map().waiting_requests();
-}
-
-void Running::drain_step(Instant now) {
-    flush_idle();
-    const bool flushed =
-        flushes_.size() == volumes_.size() &&
-        std::ranges::all_of(flushes_, [](const auto& flush) { return flush->done; });
-    if (flushed && exports_.quiet()) {
-        drained_({});
-        return;
-    }
-    if (now >= drain_deadline_) {
-        // A client that does not take its replies is no reason to call the storage stuck.
-        exports_.abort("the daemon is shutting down");
-        if (!flushed || aborted_) {
-            drained_(fail(stuck_text(), ETIMEDOUT));
-            return;
-        }
-        aborted_ = true;
-        drain_deadline_ = now + limits::shutdown_grace;
-    }
-    loop_.arm(drain_timer_, now + limits::drain_interval);
-}
-
-/// Answers what is held and flushes, once for each map, as soon as nothing else is on it; one map
-/// that is stuck keeps no other from its flush.
-void Running::flush_idle() {
-    for (const auto& volume : volumes_) {
-        const bool begun = std::ranges::any_of(
-            flushes_, [&](const auto& flush) { return flush->map == volume->name(); });
-        if (begun || !idle(*volume)) continue;
-        volume->map().shut_down_held();
-        // The last flush has to come through a map that somebody has suspended.
-        if (volume->map().state() == map::MapDevice::State::suspending) continue;
-        CHECK(volume->map().resume().has_value(), "a map that is not being suspended resumes");
-        auto& flush = flushes_.emplace_back(std::make_unique<Flush>());
-        flush->map = volume->name();
-        if (volume->map().geometry().read_only || volume->map().status().valid_paths == 0) {
-            flush->done = true;
-            continue;
-        }
-        flush->request.op = IoOp::flush;
-        flush->request.push(*flush);
-        volume->map().submit(flush->request);
-    }
-}
-
-std::string Running::stuck_text() const {
-    std::string text =
-        "shutdown timed out with I/O still in the kernel or a client that does not "
-        "take its replies:";
-    for (const auto& volume : volumes_)
-        for (const auto& unit : volume->units()) {
-            const path::PathCounters& counters = unit->path().counters();
-            if (counters.in_flight + counters.abandoned != 0)
-                text += fmt::format(" path {} has {} requests;", unit->name(),
-                                    counters.in_flight + counters.abandoned);
-        }
-    text.back() = '.';
-    return text;
 }
 
 void Running::clear() {

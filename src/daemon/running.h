@@ -65,7 +65,17 @@ class Running final : private map::MapObserver {
     bool gone() const { return closing_.empty() && graveyard_.size() == 0; }
 
   private:
-    struct Flush;
+    /// The last flush of one map, with a request of its own.
+    struct Flush final : block::CompletionStage {
+        block::Request request;
+        std::string map;
+        bool done = false;
+
+        void completed(block::Request& ended) override {
+            ended.pop();
+            done = true;
+        }
+    };
     struct Prepared {
         Volume* volume = nullptr;
         Volume::Change change;

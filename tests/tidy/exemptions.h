@@ -147,6 +147,7 @@ inline constexpr std::array untested{
     Exemption{"src/daemon/ready_looker.cc", "tests/daemon/volume_handler_test.cc"},
     Exemption{"src/daemon/running.cc",
               "tests/e2e/lifecycle.py starts, reloads and stops the whole"},
+    Exemption{"src/daemon/running_shutdown.cc", "tests/e2e/lifecycle.py: as running.cc"},
     Exemption{"src/daemon/volume_snapshot.cc", "tests/daemon/volume_test.cc"},
     Exemption{"src/lockdep/condition_record.h",
               "tests/lockdep/validator_conditions_test.cc waits and notifies"},
