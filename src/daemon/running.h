@@ -103,7 +103,9 @@ class Running final : private map::MapObserver {
     void drain_step(Instant now);
     void flush_idle();
     bool idle(const Volume& volume) const;
+    bool give_up_flushes();
     std::string stuck_text() const;
+    std::string unflushed_text() const;
 
     loop::Loop& loop_;
     EventSink& events_;
@@ -122,6 +124,7 @@ class Running final : private map::MapObserver {
     loop::Timer drain_timer_;
     std::function<void(Result<void>)> drained_;
     std::vector<std::unique_ptr<Flush>> flushes_;
+    std::vector<std::string> unflushed_;  ///< Maps whose last flush found no path.
 };
 
 }  // namespace braidway::daemon

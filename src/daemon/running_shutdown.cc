@@ -29,13 +29,14 @@ void Running::drain_step(Instant now) {
         flushes_.size() == volumes_.size() &&
         std::ranges::all_of(flushes_, [](const auto& flush) { return flush->done; });
     if (flushed && exports_.quiet()) {
-        drained_({});
+        drained_(unflushed_.empty() ? Result<void>() : fail(unflushed_text(), EIO));
         return;
     }
     if (now >= drain_deadline_) {
         // A client that does not take its replies is no reason to call the storage stuck.
         exports_.abort("the daemon is shutting down");
-        if (!flushed || aborted_) {
+        const bool given_up = give_up_flushes();
+        if (aborted_ || !(flushed || given_up)) {
             drained_(fail(stuck_text(), ETIMEDOUT));
             return;
         }
@@ -66,6 +67,28 @@ void Running::flush_idle() {
         flush->request.push(*flush);
         volume->map().submit(flush->request);
     }
+}
+
+/// Those that wait for a path have waited long enough. True when there was one.
+bool Running::give_up_flushes() {
+    bool given_up = false;
+    for (const auto& volume : volumes_) {
+        const bool waits = std::ranges::any_of(flushes_, [&](const auto& flush) {
+            return flush->map == volume->name() && !flush->done;
+        });
+        if (!waits || volume->map().waiting_requests() == 0) continue;
+        volume->map().shut_down_held();
+        unflushed_.push_back(volume->name());
+        given_up = true;
+    }
+    return given_up;
+}
+
+std::string Running::unflushed_text() const {
+    return fmt::format(
+        "no path was left for the last flush of {} {}: what was written and not "
+        "flushed by its clients is safe only if the storage kept it",
+        unflushed_.size() == 1 ? "map" : "maps", fmt::join(unflushed_, ", "));
 }
 
 std::string Running::stuck_text() const {

@@ -112,6 +112,20 @@ def story_held_requests_do_not_keep_it_from_ending(stage):
     daemon.wait_end(0, 15)
 
 
+def story_a_last_flush_that_finds_no_path_is_told(stage):
+    image = stage.image()
+    config = ('[daemon]\nshutdown_timeout = "1 s"\n[defaults]\nchecker = "none"\n'
+              f'[path.a]\ndevice = "file:{image}"\n'
+              'layers = [{ kind = "error", ops = ["flush"], class = "transport" }]\n'
+              '[map.db]\ngroups = [{ paths = ["a"] }]\nno_path_timeout = "queue"\n'
+              f'[export.db]\nmap = "db"\nnbd = ["unix:{stage.path("db.sock")}"]\n')
+    daemon = stage.serve(config)
+    daemon.process.send_signal(signal.SIGTERM)
+    daemon.wait_end(1, 15)
+    expect("no path was left for the last flush of map db" in daemon.log_text(),
+           f"it is told:\n{daemon.tail()}")
+
+
 def story_stale_and_live_sockets(stage):
     nbd_socket = stage.path("db.sock")
     stale = socket.socket(socket.AF_UNIX)
