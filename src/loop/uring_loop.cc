@@ -274,7 +274,10 @@ void UringLoop::enter(bool block, Instant deadline) {
     int result = 0;
     const bool look_first = std::exchange(look_first_, false);
     if (block && io_uring_cq_ready(&ring_) == 0 && fall_asleep()) {
-        if (look_first && look(deadline)) return;
+        if (look_first && look(deadline)) {
+            --counters_.sleeps;  // It was awake all the time.
+            return;
+        }
         do {
             result = enter_and_wait(deadline);
         } while (result == -EINTR && io_uring_cq_ready(&ring_) == 0);
@@ -340,11 +343,11 @@ int UringLoop::enter_and_wait(Instant deadline) {
 /// Quick sends that were submitted and have no completion have sent everything. Told before the
 /// completions, among which may be the answers.
 void UringLoop::end_quick() {
-    if (quick_.empty()) return;
     // Not all submitted, or a completion that has found no room.
-    quick_left_ = io_uring_sq_ready(&ring_) > 0 ||
-                  (IO_URING_READ_ONCE(*ring_.sq.kflags) & IORING_SQ_CQ_OVERFLOW) != 0;
-    if (quick_left_) return;
+    quick_left_ =
+        !quick_.empty() && (io_uring_sq_ready(&ring_) > 0 ||
+                            (IO_URING_READ_ONCE(*ring_.sq.kflags) & IORING_SQ_CQ_OVERFLOW) != 0);
+    if (quick_left_ || quick_.empty()) return;
     unsigned head = 0;
     io_uring_cqe* completion = nullptr;
     io_uring_for_each_cqe(&ring_, head, completion) {

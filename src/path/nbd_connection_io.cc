@@ -62,7 +62,12 @@ void NbdConnection::ask_to_send() {
 
 void NbdConnection::send_commands() {
     if (state_ == State::cutting) return finish_if_idle();
-    if (state_ != State::open || !send_.idle()) return;
+    if (state_ != State::open) return;
+    if (!send_.idle()) {
+        // The rest of a batch is on its way; somebody waits for its end now.
+        if (!queued_.empty()) send_.patient = false;
+        return;
+    }
     pieces_begin_ = pieces_end_ = 0;
     batch_bytes_ = batch_sent_ = 0;
     while (NbdCommand* command = queued_.front()) {
