@@ -55,7 +55,8 @@ void IscsiChannel::execute(ScsiTask& task) {
     Slot& slot = free_slot();
     slot.busy = true;
     slot.task = &task;
-    if (session_ == nullptr || !session_->usable()) {
+    const bool may_go = admits_all_ || task.asks_who;
+    if (session_ == nullptr || !session_->usable() || !may_go) {
         loop_.complete_soon(slot.refusal, 0);
         return;
     }
@@ -78,6 +79,14 @@ void IscsiChannel::execute(ScsiTask& task) {
 
 void IscsiChannel::ended(Slot& slot) {
     loop_.disarm(slot.timer);
+    // Before the asker hears of it, who may take "ready" for the whole answer; while the slot is
+    // taken, because others are asked in it.
+    const IscsiCommand& command = slot.command;
+    if (doubted_ && command.transport == ScsiTransport::answered &&
+        command.status == wire::scsi::status_check_condition) {
+        const auto sense = wire::parse_sense(command.answer().sense);
+        if (sense && wire::tells_of_another_unit(*sense)) doubted_();
+    }
     slot.busy = false;
     if (slot.task != nullptr) answer(slot, slot.command.transport);
 }

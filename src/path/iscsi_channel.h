@@ -2,6 +2,7 @@
 // SCSI commands beside the data, on an iSCSI session: of probes and hardware handlers.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -22,6 +23,11 @@ class IscsiChannel final : public ScsiChannel {
 
     /// Null = there is none. The tasks of the one before end by it.
     void set_session(IscsiSession* session) { session_ = session; }
+    /// Whether the unit is known to be the right one. Till then tasks that do not ask who it is are
+    /// answered as if there were no connection: a handler's would change a foreign array.
+    void admit_all(bool admit) { admits_all_ = admit; }
+    /// Called when the sense data of an answer say that the unit may be another one now.
+    void on_doubt(std::function<void()> doubted) { doubted_ = std::move(doubted); }
     void execute(ScsiTask& task) override;
     bool quiet() const;
 
@@ -44,6 +50,8 @@ class IscsiChannel final : public ScsiChannel {
 
     loop::Loop& loop_;
     IscsiSession* session_ = nullptr;
+    bool admits_all_ = false;
+    std::function<void()> doubted_;
     loop::TurnEnd send_;  ///< Nothing ends inside execute(), as it might while sending.
     std::vector<std::unique_ptr<Slot>> slots_;
 };

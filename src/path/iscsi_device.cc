@@ -35,15 +35,18 @@ Result<block::Geometry> geometry_of(const ScsiDisk& disk, std::optional<uint32_t
                     EINVAL);
     geometry.block_bytes = *block_bytes;
     geometry.size_bytes -= geometry.size_bytes % *block_bytes;
+    if (geometry.size_bytes == 0)
+        return fail(fmt::format("block_size {} is larger than the disk", *block_bytes), EINVAL);
     geometry.preferred_bytes = std::max(geometry.preferred_bytes, *block_bytes);
     return geometry;
 }
 
 /// Whether a login with the same initiator port ends what the session before had under way, as RFC
 /// 7143 (6.3.5) has it. tgtd, whose units have this vendor, answers on the new session while a disk
-/// thread of its own still has a write of the old one (seen with 1.0.85).
+/// thread of its own still has a write of the old one (seen with 1.0.85). Either name may have been
+/// changed by its configuration.
 bool ends_lost_commands(const wire::ScsiUnit& unit) {
-    return unit.vendor != "IET";
+    return unit.vendor != "IET" && unit.product != "VIRTUAL-DISK";
 }
 
 IscsiLogin login_of(const IscsiOptions& options, const std::string& portal) {
@@ -80,6 +83,10 @@ IscsiDevice::IscsiDevice(loop::Loop& loop, IscsiOptions options)
            .requests_max = options_.requests_max,
            .commands_max = options_.commands_max},
           doubts_, *this) {
+    // What the probe is told of is the probe's.
+    channel_.on_doubt([this] {
+        if (state_ == State::connected && !probe_.busy()) io_.doubt();
+    });
     for (void** owner : {&attempt_timer_.owner, &keepalive_timer_.owner, &failed_.owner,
                          &ping_.owner, &secrets_.owner})
         *owner = this;
@@ -126,7 +133,10 @@ void IscsiDevice::connect(Connected done) {
     connected_ = std::move(done);
     redirects_ = 0;
     loop_.arm_after(attempt_timer_, options_.connect_timeout);
-    if (options_.secret_file.empty() && options_.target_secret_file.empty()) return resolve();
+    // Not at each login: the files may be on the very storage that was lost.
+    const bool known = !options_.secret.empty() && !std::exchange(login_refused_, false);
+    if (known || (options_.secret_file.empty() && options_.target_secret_file.empty()))
+        return resolve();
     state_ = State::reading;
     // One that an earlier attempt did not wait for is waited for now.
     if (secrets_.busy) return;
@@ -210,6 +220,7 @@ void IscsiDevice::session_lost(const Error& reason) {
     if (was == State::connected) return told(text);
     if (was == State::logging_in && reason.code == ECONNREFUSED && !portals_.empty())
         return try_next_portal();
+    login_refused_ = was == State::logging_in && reason.code == EACCES;
     fail_attempt(text, reason.code);
 }
 
@@ -256,9 +267,11 @@ std::string IscsiDevice::description() const {
 
 void IscsiDevice::attempt_late() {
     std::string at;
+    std::string_view hint = "check host, port and network";
     switch (state_) {
         case State::reading:
             at = "the files of the secrets were not read";
+            hint = "check the storage that they are on";
             break;
         case State::resolving:
             at = fmt::format("the name '{}' was not resolved", options_.uri.host);
@@ -275,13 +288,14 @@ void IscsiDevice::attempt_late() {
     }
     resolver_.cancel();
     bury_session();
-    fail_attempt(fmt::format("{} within {}; check host, port and network", at,
-                             format_duration(options_.connect_timeout)),
-                 ETIMEDOUT);
+    fail_attempt(
+        fmt::format("{} within {}; {}", at, format_duration(options_.connect_timeout), hint),
+        ETIMEDOUT);
 }
 
 /// Ends the attempt from the loop, whatever this is called from.
 void IscsiDevice::fail_attempt(const std::string& text, int code) {
+    resolver_.cancel();
     bury_session();
     loop_.disarm(attempt_timer_);
     state_ = State::down;
@@ -300,6 +314,7 @@ void IscsiDevice::admit() {
     CHECK(state_ == State::connected, "a device that is admitted is connected");
     geometry_ = found_geometry_;
     admitted_ = true;
+    channel_.admit_all(true);
     io_.session_up(*session_, finding_.disk, portal_);
 }
 
@@ -315,6 +330,7 @@ void IscsiDevice::bury_session() {
     if (session_ == nullptr) return;
     loop_.disarm(keepalive_timer_);
     channel_.set_session(nullptr);
+    channel_.admit_all(false);
     if (probe_.busy()) probe_.cancel();
     session_->close();
     graves_.push_back(std::move(session_));
@@ -337,7 +353,8 @@ void IscsiDevice::unit_in_doubt() {
 
 /// A unit that is another one now is lost: who connects again compares it with the map's.
 void IscsiDevice::looked_again(const Result<ScsiFinding>& found) {
-    if (state_ != State::connected) return;
+    // A session that is being lost is told of by session_lost().
+    if (state_ != State::connected || session_ == nullptr || !session_->usable()) return;
     const uint16_t lun = options_.uri.lun;
     if (!found) return drop_session(fmt::format("LUN {}: {}", lun, found.error().message));
     const std::string& was = finding_.unit.wwid.text;

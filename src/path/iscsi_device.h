@@ -109,6 +109,7 @@ class IscsiDevice final : public FabricDevice, private IscsiSessionOwner, privat
     std::vector<std::string> portals_;  ///< Still to be tried; the next at the end.
     std::string portal_;                ///< Of the session.
     unsigned redirects_ = 0;
+    bool login_refused_ = false;  ///< The secrets may have changed: they are read again.
     std::unique_ptr<IscsiSession> session_;
     /// Closed; the loop still has something of them.
     std::vector<std::unique_ptr<IscsiSession>> graves_;

@@ -175,7 +175,7 @@ void IscsiIo::pump() {
     session_->push();
     full_ = session_ != nullptr && !session_->drained();
     // With more than one under way it is better to let their answers gather.
-    if (pieces_.size() == 1) loop_.look_first();
+    if (pieces_.size() == 1 && !pieces_.front()->asleep) loop_.look_first();
     if (!full_) return;
     // What is not sent can neither be aborted nor go elsewhere: no more than the target takes.
     const size_t stuck = session_->held_back();

@@ -86,6 +86,9 @@ class IscsiIo {
     void session_down(IoStatus status);
     /// The unit is the one it was: what waited goes on.
     void unit_confirmed();
+    /// Somebody else was told on this session that the unit may be another one: as if a command of
+    /// its own had been.
+    void doubt();
     /// A new session has our initiator port at `portal`: no change of an earlier session there can
     /// happen any more.
     void port_taken_over(const std::string& portal);

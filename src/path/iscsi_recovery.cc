@@ -188,12 +188,17 @@ void IscsiIo::check_aborts(Instant now) {
 /// Whether the command goes out again once it is known who the unit is.
 bool IscsiIo::doubt_unit(Piece& piece) {
     if (session_ == nullptr || !session_->usable()) return false;
-    if (!std::exchange(unit_doubted_, true)) owner_.unit_in_doubt();
+    doubt();
     if (piece.job->status != IoStatus::ok || piece.tries >= tries_max) return false;
     ++piece.tries;
     ++counters_.retries;
     piece.asleep = true;
     return true;
+}
+
+void IscsiIo::doubt() {
+    if (session_ == nullptr || !session_->usable()) return;
+    if (!std::exchange(unit_doubted_, true)) owner_.unit_in_doubt();
 }
 
 void IscsiIo::unit_confirmed() {

@@ -8,6 +8,7 @@
 
 #include "base/units.h"
 #include "path/nbd_device.h"
+#include "path/volume_identity.h"
 
 namespace braidway::path {
 namespace {
@@ -227,11 +228,9 @@ void NbdDevice::fail_connect(std::string reason, int code) {
 }
 
 std::string NbdDevice::identity() const {
-    std::string text =
-        fmt::format("nbd:{}:{}", printable(options_.uri.export_name), finding_.geometry.size_bytes);
-    if (const Fingerprint* fingerprint = current_.front().fingerprint.get())
-        text += fmt::format(":{:016x}", fingerprint->hash);
-    return text;
+    const Fingerprint* fingerprint = current_.front().fingerprint.get();
+    return nbd_identity(options_.uri.export_name, finding_.geometry.size_bytes,
+                        fingerprint == nullptr ? "" : fmt::format("{:016x}", fingerprint->hash));
 }
 
 std::string NbdDevice::description() const {

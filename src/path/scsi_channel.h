@@ -21,6 +21,7 @@ struct ScsiTask {
     std::vector<std::byte> data_out{};
     uint32_t data_in_bytes = 0;  ///< Room for the answer's data.
     Duration timeout{};          ///< The channel gives up then.
+    bool asks_who = false;       ///< It may go before it is known who the unit is.
 
     // --- the answer ---
     wire::ScsiTransport transport = wire::ScsiTransport::answered;

@@ -47,6 +47,10 @@ void ScsiProbe::start(Duration timeout, Done done) {
     cancelled_ = false;
     timeout_ = timeout;
     attentions_ = 0;
+    begin();
+}
+
+void ScsiProbe::begin() {
     finding_ = {};
     capacity_16_.clear();
     capacity_10_.clear();
@@ -62,6 +66,7 @@ void ScsiProbe::ask(Step step, const wire::Cdb& cdb, uint32_t data_in_bytes) {
     task_.cdb = cdb;
     task_.data_in_bytes = data_in_bytes;
     task_.timeout = timeout_;
+    task_.asks_who = true;
     channel_.execute(task_);
 }
 
@@ -76,6 +81,10 @@ void ScsiProbe::answered() {
         {.transport = task_.transport, .status = task_.status, .sense = task_.sense});
     if (task_.transport != wire::ScsiTransport::answered)
         return end(fail(fmt::format("{}: {}", wire::cdb_text(task_.cdb), text_of(task_)), EIO));
+    // What it has said of itself is another unit's then.
+    if (step_ > Step::ready && outcome.retry == wire::ScsiRetry::now && outcome.sense &&
+        wire::tells_of_another_unit(*outcome.sense) && ++attentions_ <= attentions_max)
+        return begin();
     if (outcome.retry == wire::ScsiRetry::now && step_ != Step::ready &&
         ++attentions_ <= attentions_max)
         return ask(step_, task_.cdb, task_.data_in_bytes);

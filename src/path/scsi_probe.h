@@ -60,6 +60,7 @@ class ScsiProbe {
         bool supported = false;
     };
 
+    void begin();
     void ask(Step step, const wire::Cdb& cdb, uint32_t data_in_bytes);
     void answered();
     void take_inquiry();

@@ -206,13 +206,13 @@ def story_units_swapped_while_the_target_was_down_are_never_written_to(stage):
     handle.shutdown()
 
 
-def number_given_away(stage, between):
+def number_given_away(stage, between, keys=KEYS, load=2):
     """The session stays: only what the target says on it tells of the change."""
     nbd = need_libnbd()
     one, two = two_volumes(stage)
     before = digest(two)
     targets = [Target(stage, name, one) for name in ("a", "b")]
-    daemon = start(stage, volume({each.name: each.uri() for each in targets}, KEYS))
+    daemon = start(stage, volume({each.name: each.uri() for each in targets}, keys))
     handle = nbd.NBD()
     handle.connect_uri(uri(stage.path("db.sock"), "db"))
     write_for_a_while(handle, 0.5)
@@ -220,7 +220,10 @@ def number_given_away(stage, between):
     target.remove_unit(1, 1)
     between(handle, daemon)
     target.add_unit(1, 1, two, OTHER)
-    write_for_a_while(handle, 2)
+    if not load:
+        # Long enough for checks to look at it; then clients come.
+        time.sleep(1)
+    write_for_a_while(handle, load or 1)
     check_fenced(stage, daemon, two, before)
     handle.shutdown()
 
@@ -231,6 +234,14 @@ def story_a_number_that_another_unit_gets_under_load_is_never_written_to(stage):
         expect_equal(daemon.paths()["a"]["state"], "down", "path a without its unit")
 
     number_given_away(stage, missed_for_a_while)
+
+
+def story_a_number_that_another_unit_gets_between_checks_is_never_written_to(stage):
+    """No client is there: TEST UNIT READY is what the target tells it to."""
+    def seen_by_the_check(handle, daemon):
+        wait_until(lambda: daemon.paths()["a"]["state"] == "down", "path a without its unit")
+
+    number_given_away(stage, seen_by_the_check, keys=KEYS + 'checker = "tur"\n', load=0)
 
 
 def late_write(stage, quiesce, hurt=None):

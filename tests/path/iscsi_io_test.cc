@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Answers that a real target does not give on demand: refusals, busyness, halves, small windows.
+// Long because: it is a table of small cases around one scripted target.
 #include "path/iscsi_io.h"
 
 #include <fmt/format.h>
@@ -163,6 +164,74 @@ TEST_F(IscsiIoTest, AnotherUnitOfItsNumberGetsNothing) {
     EXPECT_THAT(losses_, ElementsAre(HasSubstr("LUN 1 is 361616161616161616161616161616161 now, "
                                                "and was 360606060606060606060606060606060")));
     EXPECT_EQ(std::ranges::count(target_->seen(), op_write_10), 1);
+}
+
+TEST_F(IscsiIoTest, AnotherUnitThatACheckIsToldOfGetsNothingEither) {
+    const std::array designators = {wire::ScsiDesignator{
+        .type = wire::ScsiDesignator::naa, .name = ScriptedTarget::Bytes(16, std::byte{0x61})}};
+    const Answer name{.data = wire::designator_data(designators)};
+    std::atomic<bool> swapped = false;
+    bool told = false;
+    connected({.command = [&](const wire::Cdb& cdb) -> std::optional<Answer> {
+        if (!swapped) return std::nullopt;
+        // Once, to whatever comes first; then it is silent about it.
+        if (cdb.opcode() == op_test_unit_ready && !std::exchange(told, true)) return changed(0x0e);
+        if (cdb.opcode() == op_inquiry && cdb.bytes[2] == name.data.at(1)) return name;
+        return std::nullopt;
+    }});
+    swapped = true;
+    struct Task : ScsiTask {
+        int ended = 0;
+    } task;
+    task.cdb = wire::test_unit_ready_cdb();
+    task.timeout = 1s;
+    task.done = [](ScsiTask& one) { ++static_cast<Task&>(one).ended; };
+    device_->scsi()->execute(task);
+    turn_until([&] { return task.ended == 1; });
+    Client write(IoOp::write);
+    EXPECT_EQ(run(write), IoStatus::transport);
+    EXPECT_THAT(losses_, ElementsAre(HasSubstr("LUN 1 is 361616161616161616161616161616161 now")));
+    EXPECT_EQ(std::ranges::count(target_->seen(), op_write_10), 0);
+}
+
+TEST_F(IscsiIoTest, ALossWhileItIsAskedAgainIsToldOnce) {
+    std::atomic<bool> doubted = false;
+    connected({.command = [&](const wire::Cdb& cdb) -> std::optional<Answer> {
+        if (cdb.opcode() == op_write_10 && !doubted.exchange(true)) return changed(0x0e);
+        // The second look at who it is gets no answer, until the connection is cut.
+        if (doubted && cdb.opcode() == op_inquiry) return Answer{.held = true};
+        return std::nullopt;
+    }});
+    Client write(IoOp::write);
+    write.submit(*device_);
+    turn_until([&] { return std::ranges::count(target_->seen(), op_inquiry) > 2; });
+    target_.reset();
+    turn_until([&] { return write.ended == 1; });
+    EXPECT_EQ(write.status, IoStatus::transport);
+    EXPECT_EQ(losses_.size(), 1u);
+    EXPECT_FALSE(device_->connected());
+    // And it can be connected again at once, without a remnant of the one before.
+    EXPECT_NE(attempt_again(), "none");
+    EXPECT_NE(attempt_again(), "none");
+}
+
+TEST_F(IscsiIoTest, CommandsOfHandlersWaitUntilItIsKnownWhoTheUnitIs) {
+    ASSERT_EQ(attempt({}), "none");
+    struct Task : ScsiTask {
+        int ended = 0;
+    } task;
+    task.cdb = wire::test_unit_ready_cdb();
+    task.timeout = 1s;
+    task.done = [](ScsiTask& one) { ++static_cast<Task&>(one).ended; };
+    const auto before = std::ranges::count(target_->seen(), op_test_unit_ready);
+    device_->scsi()->execute(task);
+    turn_until([&] { return task.ended == 1; });
+    EXPECT_EQ(task.transport, wire::ScsiTransport::no_connection);
+    EXPECT_EQ(std::ranges::count(target_->seen(), op_test_unit_ready), before);
+    device_->admit();
+    device_->scsi()->execute(task);
+    turn_until([&] { return task.ended == 2; });
+    EXPECT_EQ(task.transport, wire::ScsiTransport::answered);
 }
 
 TEST_F(IscsiIoTest, AUnitThatIsGoneIsLost) {

@@ -140,6 +140,15 @@ TEST_F(ScsiProbeTest, TakesNewsOfEarlierEventsAndDropsThem) {
     EXPECT_THAT(problem(), HasSubstr("not ready: sense 06/29/00"));
 }
 
+TEST_F(ScsiProbeTest, BeginsAgainWhenTheUnitBecomesAnotherOneMeanwhile) {
+    auto& capacity = channel_.answers[text(wire::read_capacity_16_cdb())];
+    capacity.insert(capacity.begin(), TableChannel::check(key_unit_attention, 0x3f, 0x0e));
+    const auto found = run();
+    ASSERT_TRUE(found) << found.error().message;
+    EXPECT_EQ(std::ranges::count(channel_.asked, text(wire::vpd_cdb(0x83, 252))), 2)
+        << "the name is asked again, not only the size";
+}
+
 TEST_F(ScsiProbeTest, APassivePathIsWorthHaving) {
     auto& ready = channel_.answers[text(wire::test_unit_ready_cdb())];
     ready = {TableChannel::check(key_not_ready, 0x04, 0x0b)};
