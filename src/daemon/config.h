@@ -263,6 +263,10 @@ using ConfigProblems = std::vector<ConfigProblem>;
 /// Errors: every problem of the text, not only the first.
 std::expected<Config, ConfigProblems> parse_config(std::string_view text, const std::string& file);
 
+/// Fills in what tells the iSCSI initiator ports of paths apart: of two daemons of a host with maps
+/// of one name neither may end the other's sessions. Again when `config.api` has changed.
+void name_initiator_ports(Config& config);
+
 /// Reads a configuration file, and fills in which host this is.
 std::expected<Config, ConfigProblems> load_config(const std::string& file);
 

@@ -69,17 +69,13 @@ void inherit(Draft& draft, const std::map<std::string, size_t>& map_of_path) {
 }
 
 /// What only the whole file tells of paths over iSCSI.
-void name_initiators(Draft& draft, const std::map<std::string, size_t>& map_of_path) {
+void name_initiators(Draft& draft) {
     for (PathConfig& path : draft.config.paths) {
         IscsiPathConfig& iscsi = path.device.iscsi;
         if (path.device.kind != DeviceConfig::Kind::iscsi) continue;
         if (iscsi.initiator.empty()) iscsi.initiator = draft.default_initiator.value_or("");
-        const auto map = map_of_path.find(path.name);
-        if (map == map_of_path.end()) continue;
-        // Of two daemons of a host with maps of one name neither may end the other's sessions.
-        iscsi.place =
-            fmt::format("{} {}", draft.config.api.socket, draft.config.maps[map->second].name);
     }
+    name_initiator_ports(draft.config);
 }
 
 /// "map.db.groups[1].paths[2]": where `path` is first used, counted from 1 as in messages.
@@ -183,7 +179,16 @@ void join_sections(Draft& draft, ProblemList& problems) {
     check_exports(draft, problems);
     check_addresses(draft, problems);
     inherit(draft, map_of_path);
-    name_initiators(draft, map_of_path);
+    name_initiators(draft);
+}
+
+void name_initiator_ports(Config& config) {
+    for (PathConfig& path : config.paths) {
+        if (path.device.kind != DeviceConfig::Kind::iscsi) continue;
+        const MapConfig* map = config.map_of_path(path.name);
+        if (map == nullptr) continue;
+        path.device.iscsi.place = fmt::format("{} {}", config.api.socket, map->name);
+    }
 }
 
 }  // namespace braidway::daemon

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/fabric_paths.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -36,7 +38,7 @@ std::unique_ptr<path::FabricDevice> make_nbd_device(loop::Loop& loop, const Fabr
 
 }  // namespace
 
-path::IscsiOptions iscsi_options_of(const PathConfig& config) {
+path::IscsiOptions iscsi_options_of(const PathConfig& config, uint64_t generation) {
     const IscsiPathConfig& iscsi = config.device.iscsi;
     path::IscsiOptions options;
     options.uri = iscsi.uri;
@@ -44,7 +46,9 @@ path::IscsiOptions iscsi_options_of(const PathConfig& config) {
     options.target_secret_file = iscsi.chap_mutual_secret_file;
     options.initiator =
         iscsi.initiator.empty() ? path::default_initiator(iscsi.host) : iscsi.initiator;
-    path::iscsi_port_id(options, iscsi.host, iscsi.place, config.name);
+    const std::string path =
+        generation == 0 ? config.name : fmt::format("{} {}", config.name, generation);
+    path::iscsi_port_id(options, iscsi.host, iscsi.place, path);
     options.data_digest = iscsi.data_digest;
     options.read_only = config.read_only;
     options.block_bytes = config.block_bytes;
@@ -59,7 +63,8 @@ path::IscsiOptions iscsi_options_of(const PathConfig& config) {
 std::unique_ptr<path::FabricDevice> make_fabric_device(loop::Loop& loop, const FabricWish& wish) {
     CHECK(wish.config.device.is_fabric(), "devices of a network are made here");
     if (wish.config.device.kind == DeviceConfig::Kind::iscsi)
-        return std::make_unique<path::IscsiDevice>(loop, iscsi_options_of(wish.config));
+        return std::make_unique<path::IscsiDevice>(loop,
+                                                   iscsi_options_of(wish.config, wish.generation));
     return make_nbd_device(loop, wish);
 }
 
@@ -77,10 +82,13 @@ void FabricNursery::connect(const std::vector<FabricWish>& paths, std::function<
         Newborn& newborn = *newborns_.emplace_back(std::make_unique<Newborn>());
         newborn.path = wish.config.name;
         newborn.opened.tls = wish.tls;
-        newborn.opened.fabric = make_fabric_device(loop_, wish);
+        FabricWish dated = wish;
+        dated.generation = generation_;
+        newborn.opened.fabric = make_fabric_device(loop_, dated);
         if (wish.tls != nullptr) newborn.opened.problem = wish.tls->problem;
         if (newborn.opened.works()) ++awaited_;
     }
+    if (!newborns_.empty()) ++generation_;
     if (awaited_ == 0) return std::exchange(done_, nullptr)();
     for (const auto& each : newborns_) {
         Newborn* newborn = each.get();

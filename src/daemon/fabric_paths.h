@@ -18,13 +18,16 @@ namespace braidway::daemon {
 struct FabricWish {
     PathConfig config;
     std::shared_ptr<PathTls> tls{};  ///< Null where it is not encrypted.
+    /// 0 when the daemon starts. A device that takes the place of a running one must not end its
+    /// session: each reload has other initiator ports.
+    uint64_t generation = 0;
 };
 
 /// Makes the device that `wish` names; not connected. Its device is one of a network.
 std::unique_ptr<path::FabricDevice> make_fabric_device(loop::Loop& loop, const FabricWish& wish);
 
 /// What a path's device is told, but for secrets that stand in files. `config.device` is iSCSI.
-path::IscsiOptions iscsi_options_of(const PathConfig& config);
+path::IscsiOptions iscsi_options_of(const PathConfig& config, uint64_t generation = 0);
 
 /// How long connecting may take, as configured.
 Duration connect_timeout_of(const PathConfig& config);
@@ -55,6 +58,7 @@ class FabricNursery {
     std::vector<std::unique_ptr<Newborn>> newborns_;
     size_t awaited_ = 0;
     uint64_t round_ = 0;
+    uint64_t generation_ = 0;
     std::function<void()> done_;
 };
 

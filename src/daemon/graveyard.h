@@ -31,7 +31,12 @@ class Graveyard {
         std::unique_ptr<path::FabricDevice> device;
         std::unique_ptr<PathUnit> unit;
         std::unique_ptr<monitor::Checker> checker;
+        /// When its connections end, though something is under way on them. A write that is cut off
+        /// is in doubt, and nobody would tell its map when that is over.
+        Instant retire_by;
+        bool retired = true;
     };
+    static void retire(Grave& grave);
     bool quiet(const Grave& grave) const;
 
     // Graves go first: a channel may still have commands of a handler.

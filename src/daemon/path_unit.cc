@@ -21,8 +21,12 @@ Config switched(Config config, const LayerConfig& layer) {
 /// device is a file like others.
 void ask_who_it_is(const std::string& name, OpenedPath& opened) {
     auto device = path::open_sg_device(name);
-    if (!device) return;
+    if (!device && device.error().code == ENOTTY) return;
     opened.scsi_disk = true;
+    if (!device) {
+        opened.finding.description = device.error().message;
+        return;
+    }
     auto portrait = path::identify_sg_device(*device);
     if (!portrait) {
         opened.finding.description = portrait.error().message;
@@ -231,10 +235,14 @@ void PathUnit::fence_off(const std::string& why) {
     turn_away(why);
 }
 
-void PathUnit::retire() {
+void PathUnit::leave() {
     unit_listener_ = nullptr;
     admitted_ = false;
     set_sense_reader({});
+}
+
+void PathUnit::retire() {
+    leave();
     if (fabric_ != nullptr) fabric_->disconnect();
     if (scsi_ != nullptr) scsi_->shut_down();
 }

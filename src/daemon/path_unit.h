@@ -112,13 +112,18 @@ class PathUnit final : private path::FabricListener {
     void turn_away(const std::string& why);
     /// It leads to another volume: it stays down until the configuration changes.
     void fence_off(const std::string& why);
+    /// Other things are expected now: it is asked again.
+    void lift_fence() { fenced_off_ = false; }
     bool fenced_off() const { return fenced_off_; }
     /// How often data was let through, the first time included.
     uint64_t connects() const { return connects_; }
     const path::FabricFinding& finding() const { return finding_; }
     void set_listener(UnitListener* listener) { unit_listener_ = listener; }
-    /// It is leaving: connections end, when their writes are answered.
+    /// It is out of its map's table: nobody is told of it any more, what is under way goes on.
+    void leave();
+    /// And its connections end.
     void retire();
+    Instant now() const { return loop_.now(); }
     /// Nothing is in flight: it may be destroyed.
     bool quiet() const;
 

@@ -244,7 +244,11 @@ Result<void> Volume::check_joins(const std::string& path, const block::Geometry&
 }
 
 Result<Volume::Change> Volume::prepare(const MapConfig& config, std::vector<WantedPath> paths) {
-    Change change{.config = config, .handler = {}, .paths = {}, .fresh = {}};
+    Change change{.config = config,
+                  .handler = {},
+                  .identity = config.wwid.empty() ? identity_ : config.wwid,
+                  .paths = {},
+                  .fresh = {}};
     const auto refuse = [&](Error why) {
         discard(change, surroundings_.graveyard);
         for (WantedPath& wanted : paths)
@@ -255,6 +259,9 @@ Result<Volume::Change> Volume::prepare(const MapConfig& config, std::vector<Want
     for (WantedPath& wanted : paths) {
         if (wanted.kept != nullptr) {
             change.fresh.push_back(nullptr);
+            const path::IdentityAnswer answer = compare_kept(*wanted.kept, change.identity);
+            if (answer.verdict == path::IdentityVerdict::other)
+                return refuse({fmt::format("map {}: {}", name(), answer.line), EMEDIUMTYPE});
             continue;
         }
         auto made =
@@ -263,13 +270,16 @@ Result<Volume::Change> Volume::prepare(const MapConfig& config, std::vector<Want
         change.fresh.push_back(std::move(*made));
         PathUnit& unit = *change.fresh.back();
         if (unit.awaits_admission()) {
-            const path::IdentityAnswer answer = compare(unit.name(), unit.finding().identity);
+            const std::string& found = unit.finding().identity;
+            const path::IdentityAnswer answer = compare(unit.name(), change.identity, found);
             if (answer.verdict == path::IdentityVerdict::other)
                 return refuse({fmt::format("map {}: {}", name(), answer.line), EMEDIUMTYPE});
-            if (answer.verdict == path::IdentityVerdict::same)
+            if (answer.verdict == path::IdentityVerdict::same) {
                 unit.admit();
-            else
+                if (change.identity.empty()) change.identity = found;
+            } else {
                 unit.turn_away(answer.line);
+            }
         }
         if (!unit.works()) continue;
         if (auto joins =
@@ -280,7 +290,10 @@ Result<Volume::Change> Volume::prepare(const MapConfig& config, std::vector<Want
     change.paths = std::move(paths);
     // A brain that is thrown away says whether the map's own will take the table.
     const std::vector<PathUnit*> units = change.units();
-    change.handler = choose_handler(config.handler, units, handler_now());
+    // What was named before is not what the array has chosen.
+    change.handler =
+        choose_handler(config.handler, units,
+                       config_.handler.automatic ? handler_now() : multipath::HandlerSpec{});
     const map::MapConfig made = map_config(config, change.handler, units, map_->geometry());
     if (auto good = multipath::Multipath::create(made.table, surroundings_.loop.now()); !good)
         return refuse({fmt::format("map {}: {}", name(), good.error().message), EINVAL});
@@ -322,7 +335,10 @@ void Volume::commit(Change change, Graveyard& graveyard) {
         graveyard.bury(std::move(unit), std::move(checker));
     }
     config_ = change.config;
-    if (!config_.wwid.empty()) identity_ = config_.wwid;
+    // Whoever was fenced off is compared with what is expected now.
+    if (identity_ != change.identity)
+        for (const auto& unit : units_) unit->lift_fence();
+    identity_ = change.identity;
     for (uint32_t index = 0; index < units_.size(); ++index)
         if (monitor_.find(units_[index]->path()) == nullptr) watch(*units_[index], index);
     number_checkers();

@@ -46,6 +46,7 @@ class Volume final : private UnitListener {
     struct Change {
         MapConfig config;
         multipath::HandlerSpec handler;
+        std::string identity;  ///< What the map stands for then.
         std::vector<WantedPath> paths;
         std::vector<std::unique_ptr<PathUnit>> fresh;  ///< In table order, null for kept ones.
 
@@ -96,8 +97,11 @@ class Volume final : private UnitListener {
     std::unique_ptr<monitor::Looker> make_looker(PathUnit& unit);
     Result<void> fits(PathUnit& unit, const path::FabricFinding& found);
     Result<void> fits(PathUnit& unit, const OpenedPath& found);
-    path::IdentityAnswer compare(const std::string& path, const std::string& found) const;
-    Result<void> check_identity(PathUnit& unit, const std::string& found);
+    static path::IdentityAnswer compare(const std::string& path, const std::string& identity,
+                                        const std::string& found);
+    static path::IdentityAnswer compare_kept(const PathUnit& unit, const std::string& identity);
+    Result<void> check_identity(PathUnit& unit, const path::FabricFinding& found);
+    void take_identity(const std::string& found);
     void admit_units(const std::vector<PathUnit*>& units);
     void came_back(PathUnit& unit);
     void install_table(const MapConfig& config, const std::vector<PathUnit*>& units);

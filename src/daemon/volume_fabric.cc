@@ -10,18 +10,25 @@ namespace braidway::daemon {
 
 /// The rule against writing to the wrong volume: a number of a disk, or a name of an export, is
 /// given to another one sooner or later. What comes first is what the map stands for.
-path::IdentityAnswer Volume::compare(const std::string& path, const std::string& found) const {
-    if (identity_.empty()) return {path::IdentityVerdict::same, {}};
-    return path::compare_identity(path, identity_, found);
+path::IdentityAnswer Volume::compare(const std::string& path, const std::string& identity,
+                                     const std::string& found) {
+    if (identity.empty()) return {path::IdentityVerdict::same, {}};
+    return path::compare_identity(path, identity, found);
+}
+
+/// A path that stays, against what the map is to stand for. What it has not told counts for
+/// nothing.
+path::IdentityAnswer Volume::compare_kept(const PathUnit& unit, const std::string& identity) {
+    if (!unit.works() || unit.finding().identity.empty()) return {path::IdentityVerdict::same, {}};
+    return compare(unit.name(), identity, unit.finding().identity);
 }
 
 /// Errors: it leads elsewhere, and is fenced off for good; or it cannot tell now, and is asked
 /// again.
-Result<void> Volume::check_identity(PathUnit& unit, const std::string& found) {
-    const path::IdentityAnswer answer = compare(unit.name(), found);
+Result<void> Volume::check_identity(PathUnit& unit, const path::FabricFinding& found) {
+    path::IdentityAnswer answer = compare(unit.name(), identity_, found.identity);
     switch (answer.verdict) {
         case path::IdentityVerdict::same:
-            if (identity_.empty()) identity_ = found;
             return {};
         case path::IdentityVerdict::other:
             surroundings_.tell(Severity::critical, "path-identity-changed", name(), unit.name(),
@@ -29,38 +36,50 @@ Result<void> Volume::check_identity(PathUnit& unit, const std::string& found) {
             unit.fence_off(answer.line);
             break;
         case path::IdentityVerdict::unknown:
+            // Where it would not tell, this says why.
+            if (found.identity.empty() && !found.description.empty())
+                answer.line += fmt::format(" ({})", found.description);
             unit.turn_away(answer.line);
             break;
     }
     return fail(unit.problem(), EMEDIUMTYPE);
 }
 
-/// Of a map that is being made: the first volume that is found is the map's, unless the
-/// configuration says which it is.
+/// The first volume that is found is the map's, unless the configuration says which it is.
+void Volume::take_identity(const std::string& found) {
+    if (identity_.empty()) identity_ = found;
+}
+
+/// Of a map that is being made. Who says nothing comes last: it must not be in before it is known
+/// what the others are.
 void Volume::admit_units(const std::vector<PathUnit*>& units) {
     const PathUnit* first = nullptr;
-    for (PathUnit* unit : units) {
-        if (!unit->awaits_admission()) continue;
-        const path::FabricFinding& found = unit->finding();
-        if (!check_identity(*unit, found.identity)) continue;
-        if (first != nullptr &&
-            found.geometry.block_bytes != first->finding().geometry.block_bytes) {
-            unit->turn_away(fmt::format(
-                "it has blocks of {} bytes but path {} of {}; give them "
-                "one block_size",
-                found.geometry.block_bytes, first->name(), first->finding().geometry.block_bytes));
-            continue;
+    for (const bool nameless : {false, true})
+        for (PathUnit* unit : units) {
+            if (!unit->awaits_admission() || unit->finding().identity.empty() != nameless) continue;
+            const path::FabricFinding& found = unit->finding();
+            if (!check_identity(*unit, found)) continue;
+            if (first != nullptr &&
+                found.geometry.block_bytes != first->finding().geometry.block_bytes) {
+                unit->turn_away(
+                    fmt::format("it has blocks of {} bytes but path {} of {}; give them "
+                                "one block_size",
+                                found.geometry.block_bytes, first->name(),
+                                first->finding().geometry.block_bytes));
+                continue;
+            }
+            if (first == nullptr) first = unit;
+            take_identity(found.identity);
+            unit->admit();
         }
-        if (first == nullptr) first = unit;
-        unit->admit();
-    }
 }
 
 /// Before anything is read from or written to a path that has come back.
 Result<void> Volume::fits(PathUnit& unit, const path::FabricFinding& found) {
-    if (auto same = check_identity(unit, found.identity); !same) return same;
+    if (auto same = check_identity(unit, found); !same) return same;
     if (auto joins = check_joins(unit.name(), found.geometry, unit.store(), false); !joins)
         return joins;
+    take_identity(found.identity);
     surroundings_.tell(Severity::info, "path-connected", name(), unit.name(), found.description);
     return {};
 }
@@ -68,10 +87,14 @@ Result<void> Volume::fits(PathUnit& unit, const path::FabricFinding& found) {
 /// The same for a file.
 Result<void> Volume::fits(PathUnit& unit, const OpenedPath& found) {
     if (found.scsi_disk)
-        if (auto same = check_identity(unit, found.finding.identity); !same) return same;
-    return check_joins(unit.name(), found.file->geometry,
-                       reinterpret_cast<uint64_t>(found.file->store.get()),
-                       found.file->mode == path::FileMode::buffered);
+        if (auto same = check_identity(unit, found.finding); !same) return same;
+    if (auto joins = check_joins(unit.name(), found.file->geometry,
+                                 reinterpret_cast<uint64_t>(found.file->store.get()),
+                                 found.file->mode == path::FileMode::buffered);
+        !joins)
+        return joins;
+    if (found.scsi_disk) take_identity(found.finding.identity);
+    return {};
 }
 
 void Volume::unit_lost(PathUnit& unit, const std::string& reason) {

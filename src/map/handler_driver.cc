@@ -40,13 +40,17 @@ Result<void> HandlerDriver::attach(path::Path& path, path::ScsiChannel& channel,
     if (free == devices_.end()) free = devices_.emplace(free);
     *free = {&path, &channel};
     std::erase(passed_, &path);
-    if (!handler_->admits(device, {})) tell_admission(device, false);
+    // Also when it is admitted: the veto may be that of the device before.
+    tell_admission(device, handler_->admits(device, {}));
     drain();
     return {};
 }
 
 void HandlerDriver::let_pass(path::Path& path) {
     passed_.push_back(&path);
+    const auto& members = map_->members();
+    for (uint32_t index = 0; index < members.size(); ++index)
+        if (members[index].path == &path) map_->path_admitted(index, true, {});
 }
 
 void HandlerDriver::detach(path::Path& path) {

@@ -76,6 +76,14 @@ TEST(FabricPaths, AnIscsiPathLogsInFromAPortOfItsOwn) {
     EXPECT_NE(one.isid, options("h", "m", "q").isid);
     EXPECT_NE(one.isid, options("h", "n", "p").isid);
     EXPECT_NE(one.initiator, options("g", "m", "p").initiator);
+    // One that takes the place of a running one must not end its session.
+    PathConfig config;
+    config.name = "p";
+    config.device.iscsi.host = "h";
+    config.device.iscsi.place = "m";
+    EXPECT_EQ(iscsi_options_of(config, 0).isid, one.isid);
+    EXPECT_NE(iscsi_options_of(config, 1).isid, one.isid);
+    EXPECT_NE(iscsi_options_of(config, 1).isid, iscsi_options_of(config, 2).isid);
 }
 
 TEST_F(FabricNurseryTest, DoesNotConnectWhatHasNothingToBeEncryptedWith) {

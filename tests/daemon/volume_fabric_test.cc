@@ -44,21 +44,32 @@ class FakeFabric final : public path::FabricDevice {
         connected_ = admitted = false;
         listener_->connection_lost("the cable was pulled");
     }
+    /// Answers the request that it has held.
+    void let_go() {
+        holds = false;
+        block::finish_soon(loop_, *std::exchange(held_, nullptr), IoStatus::ok);
+    }
     void settle(bool at_risk) { listener_->writes_settled(at_risk); }
 
   private:
     void begin(block::Request& request) override {
         if (admitted) ++reached;
         if (admitted && changes_data(request.op)) ++written;
+        if (holds) {
+            held_ = &request;
+            return;
+        }
         block::finish_soon(loop_, request, admitted ? IoStatus::ok : IoStatus::offline);
     }
     loop::Loop& loop_;
     block::Geometry geometry_;
     bool connected_ = false;
+    block::Request* held_ = nullptr;
 
   public:
     std::string identity;
     bool reachable = true;
+    bool holds = false;
     bool admitted = false;
     int connects = 0;
     int reached = 0;
@@ -107,6 +118,14 @@ class VolumeFabricTest : public testing::Test {
         });
         path.opened.fabric = std::move(device);
         return path;
+    }
+    std::vector<WantedPath> kept(const std::vector<std::string>& names) {
+        std::vector<WantedPath> paths;
+        for (const std::string& name : names) {
+            PathUnit* unit = volume_->find_path(name);
+            paths.push_back({.config = unit->config(), .opened = {}, .kept = unit});
+        }
+        return paths;
     }
     Result<void> create(std::vector<WantedPath> paths, const std::string& wwid = {}) {
         MapConfig map;
@@ -178,6 +197,14 @@ TEST_F(VolumeFabricTest, APathThatCannotTellWhatItLeadsToIsAskedAgain) {
     EXPECT_EQ(valid_paths(), 2u);
 }
 
+TEST_F(VolumeFabricTest, WhoSaysNothingIsNotTheFirstToBeBelieved) {
+    ASSERT_TRUE(create_pair("", "nbd:x:1").has_value());
+    EXPECT_FALSE(devices_["a"]->admitted);
+    EXPECT_TRUE(devices_["b"]->admitted);
+    EXPECT_THAT(volume_->find_path("a")->problem(), HasSubstr("tells no identity"));
+    EXPECT_THAT(volume_->find_path("a")->problem(), HasSubstr("(a fake)"));
+}
+
 TEST_F(VolumeFabricTest, TheConfigurationMaySayWhichVolumeItIs) {
     ASSERT_TRUE(create_pair("nbd:x:1", "nbd:x:2", "nbd:x:2").has_value());
     EXPECT_FALSE(devices_["a"]->admitted);
@@ -244,17 +271,72 @@ TEST_F(VolumeFabricTest, AddingAPathToAnotherVolumeIsRefusedAndNothingChanges) {
     ASSERT_TRUE(create_pair("nbd:x:1", "nbd:x:1").has_value());
     MapConfig map = volume_->config();
     map.groups[0].paths.push_back({"c", {}});
-    std::vector<WantedPath> paths(2);
-    paths[0].config = volume_->find_path("a")->config();
-    paths[0].kept = volume_->find_path("a");
-    paths[1].config = volume_->find_path("b")->config();
-    paths[1].kept = volume_->find_path("b");
+    std::vector<WantedPath> paths = kept({"a", "b"});
     paths.push_back(wanted("c", "nbd:y:1"));
     const auto change = volume_->prepare(map, std::move(paths));
     ASSERT_FALSE(change.has_value());
     EXPECT_THAT(change.error().message, HasSubstr("path c leads to another volume"));
     EXPECT_EQ(graveyard_.size(), 1u);
     EXPECT_EQ(valid_paths(), 2u);
+}
+
+TEST_F(VolumeFabricTest, PathsThatStayAreComparedWithWhatTheConfigurationSaysNow) {
+    ASSERT_TRUE(create_pair("nbd:x:1", "nbd:x:1").has_value());
+    MapConfig map = volume_->config();
+    map.wwid = "nbd:x:2";
+    const auto change = volume_->prepare(map, kept({"a", "b"}));
+    ASSERT_FALSE(change.has_value());
+    EXPECT_THAT(change.error().message, HasSubstr("path a leads to another volume"));
+}
+
+TEST_F(VolumeFabricTest, ACorrectedWwidGivesAFencedPathAnotherChance) {
+    ASSERT_TRUE(create_pair("nbd:x:1", "nbd:x:2").has_value());
+    ASSERT_TRUE(volume_->find_path("b")->fenced_off());
+    devices_["a"]->reachable = false;
+    devices_["a"]->lose();
+    MapConfig map = volume_->config();
+    map.wwid = "nbd:x:2";
+    auto change = volume_->prepare(map, kept({"a", "b"}));
+    ASSERT_TRUE(change.has_value()) << change.error().message;
+    volume_->commit(std::move(*change), graveyard_);
+    turn_for(60ms);
+    EXPECT_TRUE(devices_["b"]->admitted);
+    devices_["a"]->reachable = true;
+    turn_for(60ms);
+    EXPECT_TRUE(volume_->find_path("a")->fenced_off());
+}
+
+TEST_F(VolumeFabricTest, APathThatLeavesLetsItsWritesEnd) {
+    ASSERT_TRUE(create_pair("nbd:x:1", "nbd:x:1").has_value());
+    FakeFabric& leaving = *devices_["b"];
+    leaving.holds = true;
+    PathUnit& unit = *volume_->find_path("b");
+    struct Client final : block::CompletionStage {
+        void completed(block::Request& request) override {
+            request.pop();
+            status = request.status();
+        }
+        std::optional<IoStatus> status;
+    } client;
+    block::Request write;
+    std::array<char, 512> bytes{};
+    iovec data{bytes.data(), bytes.size()};
+    write.op = IoOp::write;
+    write.length_bytes = bytes.size();
+    write.data = {&data, 1};
+    write.push(client);
+    unit.path().submit(write);
+    MapConfig map = volume_->config();
+    map.groups[0].paths.pop_back();
+    auto change = volume_->prepare(map, kept({"a"}));
+    ASSERT_TRUE(change.has_value());
+    volume_->commit(std::move(*change), graveyard_);
+    EXPECT_FALSE(graveyard_.sweep());
+    EXPECT_TRUE(leaving.connected()) << "its write is under way";
+    leaving.let_go();
+    turn_for(5ms);
+    EXPECT_EQ(client.status, IoStatus::ok);
+    EXPECT_TRUE(graveyard_.sweep());
 }
 
 TEST_F(VolumeFabricTest, SaysWhenWritesAreSentAgainAtARisk) {

@@ -51,6 +51,7 @@ void apply_overrides(const Overrides& overrides, daemon::Config& config) {
         std::error_code ignored;
         const std::filesystem::path absolute = std::filesystem::absolute(*overrides.api, ignored);
         config.api.socket = absolute.empty() ? *overrides.api : absolute.string();
+        daemon::name_initiator_ports(config);
     }
     if (overrides.io_backend) config.daemon.io_backend = *overrides.io_backend;
     if (overrides.log_level) config.daemon.log_level = *overrides.log_level;
