@@ -291,12 +291,15 @@ Result<void> OneLaneAssembly::shut_down_locked(Duration timeout) {
         },
         limits::api_deadline);
     if (!begun) return std::unexpected(stuck_lane());
+    Result<void> drained;
     {
         std::unique_lock lock(outcome->mutex);
         if (!outcome->changed.wait_for(lock, timeout + limits::api_deadline,
                                        [&] { return outcome->drained.has_value(); }))
             return std::unexpected(stuck_lane());
-        if (!*outcome->drained) return *outcome->drained;
+        drained = *outcome->drained;
+        // What is stuck cannot be taken apart.
+        if (!drained && drained.error().code == ETIMEDOUT) return drained;
     }
     lane_->call(
         [this] {
@@ -320,7 +323,7 @@ Result<void> OneLaneAssembly::shut_down_locked(Duration timeout) {
             return fail("a check of a path is stuck in the kernel", ETIMEDOUT);
         std::this_thread::sleep_for(limits::drain_interval);
     }
-    return {};
+    return drained;
 }
 
 }  // namespace
