@@ -12,7 +12,8 @@ import threading
 import time
 
 from braidway import expect, expect_equal, free_port, main, need_libnbd, need_tools, wait_until
-from fabric_support import (KILLED_STALL, PATH_KEYS, SIZE, Nbdkit, all_up, check_fio, event_lines,
+from fabric_servers import Nbdkit
+from fabric_support import (KILLED_STALL, PATH_KEYS, SIZE, all_up, check_fio, event_lines,
                             fio_verify, same_as_image, shown, stalls, start, volume)
 from nbd_tls import KEY, Pki, keys_file
 
