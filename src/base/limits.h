@@ -60,9 +60,9 @@ inline constexpr Duration pg_init_delay_max = 60s;
 inline constexpr size_t pool_bytes_default = 4 * size_t{payload_bytes_max};
 inline constexpr unsigned ring_entries = 1024;
 inline constexpr unsigned ring_files = 4096;  ///< Descriptors registered with io_uring.
-/// The start of the pool that is registered with the kernel: pinned, so it counts as resident. Half
-/// of what an ordinary user may lock (8 MiB).
-inline constexpr size_t registered_bytes = 4u << 20;
+/// The start of the pool that is registered with the kernel: pinned, so it counts as resident. Less
+/// than half of what an ordinary user may lock (8 MiB).
+inline constexpr size_t registered_bytes = 3u << 20;
 inline constexpr unsigned io_workers_max = 8;  ///< Threads of the epoll backend.
 /// Completions that one turn of a loop drains before it looks at the kernel again.
 inline constexpr unsigned ready_per_turn_max = 4096;
