@@ -34,7 +34,7 @@ void FileReviver::opened() {
         done(std::unexpected(fitting.error()));
         return;
     }
-    unit_.offer(std::move(opened));
+    unit_.offer(opened);
     unit_.admit();
     taken_();
     done({});

@@ -93,7 +93,7 @@ Result<std::unique_ptr<PathUnit>> PathUnit::create(loop::Loop& loop, memory::Buf
             unit->problem_ = opened.problem;
             if (opened.file) {
                 const bool has_identity = opened.scsi_disk;
-                unit->offer(std::move(opened));
+                unit->offer(opened);
                 if (!has_identity) unit->admit();
             }
             devices = std::move(file);
@@ -200,7 +200,7 @@ bool PathUnit::awaits_admission() const {
     return fabric_ != nullptr && fabric_->connected() && !admitted_ && !fenced_off_;
 }
 
-void PathUnit::offer(OpenedPath opened) {
+void PathUnit::offer(OpenedPath& opened) {
     CHECK(file_ != nullptr && !works(), "a file is offered to a path that has none");
     offered_ = std::move(opened.file);
     finding_ = std::move(opened.finding);

@@ -107,7 +107,7 @@ class PathUnit final : private path::FabricListener {
     void admit(path::FabricFinding finding);
     void admit() { admit(finding_); }
     /// A file that was not there at first is; admit() or turn_away() follows.
-    void offer(OpenedPath opened);
+    void offer(OpenedPath& opened);
     /// It cannot be told now what it leads to: it is opened or connected again with a later check.
     void turn_away(const std::string& why);
     /// It leads to another volume: it stays down until the configuration changes.

@@ -243,7 +243,7 @@ void IscsiSession::polled(int32_t result) {
     service(result & (POLLIN | POLLOUT | POLLHUP | POLLERR));
 }
 
-void IscsiSession::lost(std::string text) {
+void IscsiSession::lost(const std::string& text) {
     if (closed_) return;
     Error reason;
     if (ready_) {

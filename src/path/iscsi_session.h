@@ -167,7 +167,7 @@ class IscsiSession {
     void polled(int32_t result);
     void cut();
     void retire();
-    void lost(std::string text);
+    void lost(const std::string& text);
     void send(IscsiManagement& management, int function);
     void end_management(IscsiManagement& management);
     std::string library_error() const;
