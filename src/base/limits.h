@@ -71,6 +71,10 @@ inline constexpr unsigned ready_per_turn_max = 4096;
 inline constexpr Duration look_length = 50us;
 /// So often that is left out, at most, where it was in vain.
 inline constexpr uint32_t looks_left_out_max = 1024;
+/// And at least: a look in vain costs more than one that finds something saves.
+inline constexpr uint32_t looks_left_out_min = 8;
+/// Longer sends may find too little room in a socket to be sent in one go.
+inline constexpr size_t quick_send_bytes_max = 64u << 10;
 
 // --- files -------------------------------------------------------------------------------------
 /// Ranges of one file that are known to be holes; more are forgotten.
@@ -141,6 +145,7 @@ inline constexpr uint16_t scsi_page_bytes_max = 4096;          ///< Of a page th
 inline constexpr size_t scsi_names_page_bytes_max = 16384;  ///< Of a page that says it is longer.
 inline constexpr unsigned scsi_attentions_max = 16;  ///< Told one after another by a new session.
 inline constexpr unsigned scsi_identify_tries_max = 5;
+inline constexpr unsigned scsi_check_tries_max = 5;  ///< Of a TEST UNIT READY with attentions.
 inline constexpr Duration scsi_identify_timeout = 10s;
 
 // --- NBD server --------------------------------------------------------------------------------
@@ -192,6 +197,8 @@ inline constexpr size_t api_command_workers = 8;  ///< Threads that followers ne
 inline constexpr int api_backlog = 128;
 inline constexpr Duration api_deadline = 5s;
 inline constexpr Duration shutdown_timeout_default = 10s;
+/// How long the requests of a path that leaves its map may take before its connections end.
+inline constexpr Duration leaving_path_patience = 10s;
 /// After a drain: for clients that do not take their last replies, and for checks under way.
 inline constexpr Duration shutdown_grace = 1s;
 /// How often a drain looks whether it is over, and removed paths whether they are quiet.

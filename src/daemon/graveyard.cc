@@ -9,7 +9,7 @@ namespace braidway::daemon {
 
 void Graveyard::bury(std::unique_ptr<PathUnit> unit, std::unique_ptr<monitor::Checker> checker) {
     unit->leave();
-    const Instant retire_by = unit->now() + limits::shutdown_timeout_default;
+    const Instant retire_by = unit->now() + limits::leaving_path_patience;
     graves_.push_back({nullptr, std::move(unit), std::move(checker), retire_by, false});
     retire(graves_.back());
 }

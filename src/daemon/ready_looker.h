@@ -5,6 +5,7 @@
 #include <functional>
 #include <string>
 
+#include "base/limits.h"
 #include "daemon/path_unit.h"
 #include "monitor/monitor.h"
 
@@ -21,7 +22,7 @@ namespace braidway::daemon {
 /// multipath-tools.
 class ReadyLooker final : public monitor::Looker {
   public:
-    static constexpr unsigned tries_max = 5;
+    static constexpr unsigned tries_max = limits::scsi_check_tries_max;
     /// The handler that serves the path now; empty = none.
     using HandlerName = std::function<std::string_view()>;
     /// Told whether the path takes I/O, when that is known.

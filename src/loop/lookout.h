@@ -26,14 +26,13 @@ class Lookout {
     }
     /// How it went.
     void looked(bool found) {
-        pause_ = found ? pause_ / 2 : std::clamp(2 * pause_, pause_min, limits::looks_left_out_max);
+        pause_ =
+            found ? pause_ / 2
+                  : std::clamp(2 * pause_, limits::looks_left_out_min, limits::looks_left_out_max);
         if (!found) left_out_ = pause_;
     }
 
   private:
-    /// A look in vain costs more than one that finds something saves.
-    static constexpr uint32_t pause_min = 8;
-
     uint32_t pause_ = 0;     ///< How often it was left out after the last time in vain, or less.
     uint32_t left_out_ = 0;  ///< So many times still.
 };

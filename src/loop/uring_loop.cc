@@ -42,9 +42,6 @@ constexpr Mode modes[] = {
     {0, "io_uring (plain"},
 };
 
-/// Longer sends may find too little room for them.
-constexpr size_t quick_bytes_max = 64u << 10;
-
 /// Leaves the processor to its other thread for a moment, where it has two.
 void breathe() {
 #if defined(__x86_64__)
@@ -191,7 +188,7 @@ void UringLoop::start(Operation& operation) {
                                first + operation.iov->iov_len <= registered_ + registered_bytes_;
     }
     if (operation.kind == Operation::Kind::send && operation.patient && quick_sends_ &&
-        backlog_.empty() && operation.bytes() <= quick_bytes_max) {
+        backlog_.empty() && operation.bytes() <= limits::quick_send_bytes_max) {
         if (io_uring_sqe* entry = take_entry()) {
             operation.quick = true;
             quick_.push_back(operation);

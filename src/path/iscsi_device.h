@@ -29,7 +29,8 @@ struct IscsiCounters {
 /// with the same initiator port at the same portal is logged in and has answered TEST UNIT READY:
 /// by RFC 7143 (6.3.5) that has ended all commands of the session before, but not with tgtd; else
 /// after resend_quiesce.
-/// Secrets that stand in files are read on the lane's helper thread, each time it connects.
+/// Secrets that stand in files are read on the lane's helper thread: at first, and after a login
+/// that the target has refused.
 /// Errors:  connect() answers one line, without secrets, which says what to do. Requests end as
 ///          IscsiIo says.
 /// Threads: one lane.

@@ -86,8 +86,8 @@ class IscsiIo {
     void session_down(IoStatus status);
     /// The unit is the one it was: what waited goes on.
     void unit_confirmed();
-    /// Somebody else was told on this session that the unit may be another one: as if a command of
-    /// its own had been.
+    /// A command beside the data was told that the unit may be another one: as if one of the data
+    /// had been.
     void doubt();
     /// A new session has our initiator port at `portal`: no change of an earlier session there can
     /// happen any more.

@@ -19,7 +19,8 @@ struct IscsiOptions {
     IscsiUri uri{};               ///< Its secret, if any, is used when `secret` is empty.
     std::string secret{};         ///< For CHAP.
     std::string target_secret{};  ///< For mutual CHAP.
-    /// Where the two are kept, read anew each time the path connects; empty = nowhere.
+    /// Where the two are kept, read at the first login and after one that was refused; empty =
+    /// nowhere.
     std::string secret_file{};
     std::string target_secret_file{};
     std::string initiator{};  ///< Our name at the target: "iqn....".
